@@ -1,0 +1,83 @@
+"""In-context linear regression: nested task sets and sequences of examples (paper, section 3).
+
+A task is a vector t. A sequence has K examples x_k ~ N(0, I_D), y_k ~ N(t·x_k, σ²). The task
+distribution q_M is uniform on the first M tasks of one fixed Gaussian sequence, and q_∞ is the
+Gaussian N(0, I_D) itself. The first task of the sequence, t_1, is the root task: it is in every
+task set.
+"""
+
+import math
+
+import torch
+
+from transience.errors import InputError
+from transience.randomness import generator, numpy_generator
+
+ROOT = 1.0  # q_1: the task diversity at which all models are compared
+
+
+def parse_num_tasks(text: str | int | float) -> float:
+    """Read a task diversity M: a whole number of at least 1, or ``inf`` for q_∞."""
+    if str(text) in ("inf", ".inf"):
+        return math.inf
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if number == math.inf:
+        return number
+    if not (number >= 1 and number == int(number)):
+        raise InputError(f"num_tasks: expected a whole number >= 1 or inf, found {text!r}")
+    return number
+
+
+def format_num_tasks(num_tasks: float) -> str:
+    """Write a task diversity as it stands in paths: ``8`` or ``inf``."""
+    return "inf" if math.isinf(num_tasks) else str(int(num_tasks))
+
+
+def task_sequence(seed: int, num_tasks: int, task_dimension: int) -> torch.Tensor:
+    """Draw the first M tasks t_1, t_2, … of a seed, shape (M, D).
+
+    A longer sequence starts with the shorter one, so the task sets T_M are nested and adding a
+    larger M to a sweep changes nothing. NumPy fills arrays in order; ``torch.randn`` does not.
+    """
+    draws = numpy_generator(seed, "tasks").standard_normal((num_tasks, task_dimension))
+    return torch.from_numpy(draws).to(torch.float32)
+
+
+def task_set(seed: int, num_tasks: float, task_dimension: int) -> torch.Tensor | None:
+    """Return the support T_M of q_M, shape (M, D), or None for q_∞ = N(0, I_D)."""
+    if math.isinf(num_tasks):
+        return None
+    return task_sequence(seed, int(num_tasks), task_dimension)
+
+
+def sample_sequences(
+    seed: int,
+    *stream: str | int,
+    tasks: torch.Tensor | None,
+    num_sequences: int,
+    num_examples: int,
+    task_dimension: int,
+    noise_variance: float,
+    device: torch.device | str = "cpu",
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw sequences from q_M, or from q_∞ where ``tasks`` is None: xs (B, K, D), ys (B, K).
+
+    Inputs and noise come from streams of their own, so they are the same for every M: models of
+    different task diversity see the same inputs and noise with other tasks.
+    """
+    size = (num_sequences, num_examples)
+    inputs = generator(seed, *stream, "inputs", device=device)
+    noise = generator(seed, *stream, "noise", device=device)
+    choice = generator(seed, *stream, "tasks", device=device)
+    xs = torch.randn(*size, task_dimension, generator=inputs, device=device)
+    if tasks is None:
+        chosen = torch.randn(num_sequences, task_dimension, generator=choice, device=device)
+    else:
+        index = torch.randint(len(tasks), (num_sequences,), generator=choice, device=device)
+        chosen = tasks.to(device)[index]
+    ys = torch.bmm(xs, chosen[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
+    ys += math.sqrt(noise_variance) * torch.randn(size, generator=noise, device=device)
+    return xs, ys
