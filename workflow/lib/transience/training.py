@@ -1,0 +1,266 @@
+"""Training of one model: Adam on fresh sequences from q_M, with checkpoints, resumable.
+
+The batch of a step is a function of (seed, step) alone, so the state after step s determines all
+that follows: a run that was killed and resumed gives the checkpoints of one that was not.
+Hyperparameters: paper.md section 4 of the notes, `config/paper.yaml` says which are the paper's.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from transience import command
+from transience.checkpoints import CheckpointWriter, schedule
+from transience.errors import InputError
+from transience.gradients import LossAndGradient
+from transience.tables import replacing, write_table
+from transience.tasks import format_num_tasks, sample_sequences, task_set
+from transience.transformer import (
+    Architecture,
+    initial_parameters,
+    num_parameters,
+    sequence_losses,
+    unflatten,
+)
+
+LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds")
+
+
+@dataclass
+class TrainingState:
+    """All that the rest of a run depends on, and its log so far."""
+
+    step: int  # optimiser steps taken
+    vector: torch.Tensor  # flat parameters (P,)
+    first_moment: torch.Tensor  # Adam's (P,)
+    second_moment: torch.Tensor
+    seconds: float = 0.0  # spent training, over all resumptions
+    log: list[tuple[float, ...]] = field(default_factory=list)  # rows of LOG_COLUMNS
+
+    @classmethod
+    def initial(cls, vector: torch.Tensor) -> "TrainingState":
+        """Start from initial parameters (P,)."""
+        return cls(0, vector, torch.zeros_like(vector), torch.zeros_like(vector))
+
+    def save(self, path: Path) -> None:
+        """Write the state atomically: a crash leaves the one before it."""
+        tensors = {
+            "vector": self.vector,
+            "first_moment": self.first_moment,
+            "second_moment": self.second_moment,
+            "log": torch.tensor(self.log, dtype=torch.float64).view(-1, len(LOG_COLUMNS)),
+            "progress": torch.tensor([self.step, self.seconds], dtype=torch.float64),
+        }
+        with replacing(path) as temporary:
+            save_file(tensors, temporary)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "TrainingState":
+        """Read a saved state; SafetensorError if the file is damaged."""
+        tensors = load_file(path, device=str(device))
+        step, seconds = tensors.pop("progress").tolist()
+        log = [tuple(row) for row in tensors.pop("log").tolist()]
+        return cls(step=int(step), seconds=seconds, log=log, **tensors)
+
+
+def learning_rate(step: int, *, learning_rate: float, warmup_steps: int) -> float:
+    """Rate of the optimiser step after ``step`` steps: linear warm-up, then constant."""
+    return learning_rate * min(1.0, (step + 1) / max(warmup_steps, 1))
+
+
+def train(
+    state: TrainingState,
+    architecture: Architecture,
+    *,
+    tasks: torch.Tensor | None,
+    seed: int,
+    noise_variance: float,
+    settings: dict[str, Any],
+) -> Iterator[TrainingState]:
+    """Train on from ``state`` and yield it (the same object, changed) after every step.
+
+    Args:
+        state: where to start; its device is where the work is done.
+        architecture: the transformer.
+        tasks: support T_M of the training distribution (M, D), or None for q_∞.
+        seed: of the run; batches come from its stream "training".
+        noise_variance: σ².
+        settings: section `training` of the configuration.
+
+    Raises:
+        InputError: if the loss is not finite or above `divergence_loss`, checked whenever a row
+            is logged.
+    """
+    vector = state.vector
+    evaluate = loss_and_gradient(architecture, settings["precision"], vector.device)
+    optimiser = _adam(state, settings)
+    rates = {key: settings[key] for key in ("learning_rate", "warmup_steps")}
+    while state.step < settings["num_steps"]:
+        started = time.perf_counter()
+        xs, ys = sample_sequences(
+            seed, "training", state.step, tasks=tasks, num_sequences=settings["batch_size"],
+            num_examples=architecture.num_examples, task_dimension=architecture.task_dimension,
+            noise_variance=noise_variance, device=vector.device,
+        )  # fmt: skip
+        losses, vector.grad = evaluate(vector, xs, ys)
+        rate = learning_rate(state.step, **rates)
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.step()
+        state.step += 1
+        state.seconds += time.perf_counter() - started
+        if state.step % settings["log_every"] == 0 or state.step in (1, settings["num_steps"]):
+            _log(state, losses, rate, settings["divergence_loss"])
+        yield state
+
+
+def loss_and_gradient(
+    architecture: Architecture, precision: str, device: torch.device
+) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
+
+    float32 and tf32 use the hand-derived gradient (tf32 changes matrix products on CUDA only);
+    bf16 uses autograd under automatic mixed precision.
+    """
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    if precision != "bf16":
+        return LossAndGradient(architecture)
+
+    def mixed(vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor):
+        leaf = vector.detach().requires_grad_()
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            losses = sequence_losses(unflatten(leaf, architecture), xs, ys, architecture)
+        return losses.detach(), torch.autograd.grad(losses.mean(), leaf)[0]
+
+    return mixed
+
+
+def _adam(state: TrainingState, settings: dict[str, Any]) -> torch.optim.Adam:
+    """Adam over the one flat vector, in the state where it was left."""
+    betas = (settings["beta1"], settings["beta2"])
+    optimiser = torch.optim.Adam([state.vector], betas=betas, fused=True)
+    optimiser.state[state.vector] = {
+        "step": torch.tensor(float(state.step), device=state.vector.device),
+        "exp_avg": state.first_moment,
+        "exp_avg_sq": state.second_moment,
+    }
+    return optimiser
+
+
+def _log(state: TrainingState, losses: torch.Tensor, rate: float, divergence_loss: float) -> None:
+    loss = losses.mean().item()
+    norm = torch.linalg.vector_norm(state.vector.grad).item()
+    if not (math.isfinite(norm) and loss <= divergence_loss):
+        raise InputError(
+            f"training diverged at step {state.step}: batch loss {loss:.4g}, gradient norm "
+            f"{norm:.4g}; expected a loss below divergence_loss = {divergence_loss:g}. "
+            "Lower training.learning_rate or lengthen training.warmup_steps"
+        )
+    state.log.append((state.step, loss, rate, norm, state.seconds))
+
+
+# --- command ----------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Train one run: `python -m transience.training --help`."""
+    parser = command.parser("Train one model and keep its checkpoints.")
+    command.add_run_flags(parser)
+    parser.add_argument("--state-dir", type=Path, required=True, help="where to keep its state")
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--training", type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with _stop_signals() as stop:
+        _run(args, stop)
+
+
+def _run(args: Any, stop: list[int]) -> None:
+    task, settings = args.settings["task"], args.settings["training"]
+    architecture = Architecture.from_settings(args.settings)
+    steps = schedule(settings["num_steps"], **args.settings["checkpoints"])
+    folder, state = _resume(args, architecture)
+    metadata = command.provenance(args)
+    size = num_parameters(architecture)
+    writer = CheckpointWriter(folder / "checkpoints.partial", steps, size, metadata)
+    if state.step == 0:
+        writer.write(0, state.vector)
+    name = f"train {args.variant} M={format_num_tasks(args.num_tasks)} seed={args.seed}"
+    progress = command.Progress(settings["num_steps"], name, "step", done=state.step)
+    tasks = task_set(args.seed, args.num_tasks, architecture.task_dimension)
+    saved = time.monotonic()
+    for state in train(
+        state, architecture, tasks=tasks, seed=args.seed,
+        noise_variance=task["noise_variance"], settings=settings,
+    ):  # fmt: skip
+        if state.step in writer.index:
+            writer.write(state.step, state.vector)
+        progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
+        if stop or time.monotonic() - saved > settings["save_state_every_seconds"]:
+            _save(folder, writer, state)
+            saved = time.monotonic()
+        if stop:
+            print(f"stopped at step {state.step}; run again to go on from there", file=sys.stderr)
+            sys.exit(128 + stop[0])
+    _finish(args, writer, state, metadata)
+
+
+def _resume(args: Any, architecture: Architecture) -> tuple[Path, TrainingState]:
+    """Folder of this very run's state (settings, code and identity), and the state to start from."""
+    identity = [args.settings, args.code, args.variant, args.num_tasks, args.seed, args.device]
+    text = json.dumps([str(part) for part in identity], sort_keys=True)
+    folder = args.state_dir / hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    device = command.resolve_device(args.device)
+    path = folder / "state.safetensors"
+    if path.exists() and (folder / "checkpoints.partial").exists():
+        try:
+            state = TrainingState.load(path, device)
+            print(f"resuming at step {state.step}", file=sys.stderr)
+            return folder, state
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            print(f"{path}: damaged; starting again at step 0", file=sys.stderr)
+    (folder / "checkpoints.partial").unlink(missing_ok=True)
+    return folder, TrainingState.initial(initial_parameters(architecture, args.seed).to(device))
+
+
+def _save(folder: Path, writer: CheckpointWriter, state: TrainingState) -> None:
+    writer.flush()  # first, so that a state never promises checkpoints that are not there
+    state.save(folder / "state.safetensors")
+
+
+def _finish(args: Any, writer: CheckpointWriter, state: TrainingState, metadata: dict) -> None:
+    """Write the outputs, and only then give up the state."""
+    import pandas as pd
+
+    run = {"variant": args.variant, "num_tasks": args.num_tasks, "seed": args.seed}
+    frame = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
+    write_table(args.training, "training", frame.assign(**run), metadata)
+    args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
+    writer.finish(args.checkpoints)
+    shutil.rmtree(args.state_dir)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Note SIGTERM and SIGINT in the list instead of dying, so that the state can be saved."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received_number, _: received.append(received_number))
+    yield received
+
+
+if __name__ == "__main__":
+    command.run(main)
