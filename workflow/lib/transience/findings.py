@@ -1,0 +1,83 @@
+"""What a sweep shows, in words: computed from its tables, for the head of the report."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from transience.summaries import FLAGS, symbol
+
+LEAST_SHOWN = 0.0005  # 0.1 % when rounded
+
+
+def _transient(transience: pd.DataFrame) -> list[float]:
+    """Finite M that are transient in every seed."""
+    every = transience.groupby("num_tasks")["transient"].all()
+    return [value for value, holds in every.items() if holds and math.isfinite(value)]
+
+
+def headline(transience: pd.DataFrame) -> str:
+    """Title of the page."""
+    if _transient(transience):
+        return "Ridge regression, learnt and then left again"
+    if transience["transient"].any():
+        return "Transient ridge, but not in every seed"
+    return "No transient ridge at this scale"
+
+
+def finding(transience: pd.DataFrame) -> str:
+    """The sweep's main result, from the table `transience` of one variant."""
+    found = _transient(transience)
+    seeds = transience["seed"].nunique()
+    where = "the only seed" if seeds == 1 else f"each of {seeds} seeds"
+    if found:
+        runs = transience[transience["num_tasks"].isin(found)]
+        fall = runs["initial_ood_loss"] - runs["least_ood_loss"]
+        way = fall / (runs["initial_ood_loss"] - runs["ridge_ood_loss"])
+        first = (
+            f"Trained on M = {_listed(found)} tasks, in {where}, models first get better at new "
+            f"tasks, {_span(way)} of the way to ridge regression, and then worse again: their loss "
+            f"on new tasks ends {_span(runs['rise'] - 1)} above its least value."
+        )
+    else:
+        first = (
+            f"At no finite task diversity does the loss on new tasks fall and then rise again, by "
+            f"10 % or more, in {where}."
+        )
+    infinite = transience[transience["num_tasks"].map(math.isinf)]
+    if infinite.empty:
+        return first
+    if infinite["rise"].max() < 1 + LEAST_SHOWN:
+        return f"{first} At M = ∞ it falls to the end."
+    return f"{first} At M = ∞ it ends {_span(infinite['rise'] - 1)} above its least."
+
+
+def _listed(values: Sequence[float]) -> str:
+    texts = [symbol(value) for value in values]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
+
+
+def _span(fractions: pd.Series) -> str:
+    """Range of fractions in whole per cent, or in tenths where they are small."""
+    digits = 0 if fractions.max() >= 0.1 else 1
+    low, high = (f"{100 * value:.{digits}f}" for value in (fractions.min(), fractions.max()))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def warnings(runs: pd.DataFrame) -> list[str]:
+    """What a reader should know before trusting the LLC: counts of flags, over rows a run."""
+    counts = Counter(flag for flags in runs["flags"] for flag in flags.split(",") if flag)
+    flagged = int((runs["flags"] != "").sum())
+    lines = []
+    if runs["diverged"].any():
+        lines.append(
+            f"{runs['diverged'].sum()} of {runs['chains'].sum()} LLC chains diverged; "
+            f"{(runs['diverged'] > 0).sum()} estimates are missing."
+        )
+    if flagged:
+        each = ", ".join(
+            f"{words} {counts[flag]}" for flag, words in FLAGS.items() if flag in counts
+        )
+        lines.append(f"{flagged} of {len(runs)} LLC estimates carry a flag ({each}).")
+    return lines
