@@ -1,0 +1,71 @@
+"""The paper's Figure 1: transient ridge in the OOD loss, the joint trajectories and distances."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transience.figures import style
+from transience.figures.against_diversity import draw_against_diversity
+from transience.figures.curves import Tables, draw_ood_loss
+from transience.figures.style import DiversityScale
+from transience.figures.trajectories import draw_plane
+
+TARGETS = {"dmmse": ("D", style.DMMSE_COLOUR), "ridge": ("s", style.RIDGE_COLOUR)}
+
+
+def figure1(tables: Tables, window: int) -> Figure:
+    """OOD loss over training, one seed's plane of PC1 and PC2, distances to dMMSE_M and ridge."""
+    transience = tables["transience"]
+    scale = DiversityScale.of(transience["num_tasks"])
+    seed = int(transience["seed"].min())
+    figure = Figure(figsize=(style.FULL_WIDTH, 2.9))
+    grid = figure.add_gridspec(2, 3, width_ratios=[1.1, 1.1, 0.95])
+    loss, plane = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, 1])
+    above = figure.add_subplot(grid[0, 2])
+    below = figure.add_subplot(grid[1, 2], sharex=above, sharey=above)
+    draw_ood_loss(loss, tables, scale, window=window)
+    draw_plane(plane, tables, seed, scale)
+    draw_distances(above, transience, "at_t_crit", scale)
+    draw_distances(below, transience, "at_end", scale)
+    above.set_xlabel("")
+    above.tick_params(labelbottom=False)
+    above.set_ylim(bottom=0)
+    for axes, letter, text in (
+        (loss, "a", "OOD loss"),
+        (plane, "b", f"Trajectories, seed {seed}"),
+        (above, "c", r"Distance at $t_{crit}$"),
+        (below, "d", "Distance at the end"),
+    ):
+        style.panel_title(axes, letter, text)
+    style.diversity_key(figure, scale)
+    _key(figure)
+    return figure
+
+
+def _key(figure: Figure) -> None:
+    style.marker_key(
+        figure,
+        style.marker("none", "ridge (a)", linestyle=":", color="black", linewidth=0.9),
+        style.marker("o", r"$t_{crit}$", markerfacecolor="white"),
+        style.marker("*", "end (b)", markersize=7),
+        style.marker("D", "dMMSE$_M$ (c, d: distance to it)", color=style.DMMSE_COLOUR),
+        style.marker("s", "ridge (c, d: distance to it)", color="black", markerfacecolor="none"),
+    )
+
+
+def draw_distances(
+    axes: Axes, transience: pd.DataFrame, moment: str, scale: DiversityScale
+) -> None:
+    """Panel: distances on q_M to dMMSE_M and ridge against M, seeds as points, means as lines."""
+    for predictor, (shape, colour) in TARGETS.items():
+        column = f"distance_to_{predictor}_{moment}"
+        # dMMSE at M = inf is ridge: one marker is enough there.
+        rows = (
+            transience if predictor == "ridge" else transience[np.isfinite(transience["num_tasks"])]
+        )
+        draw_against_diversity(
+            axes, rows, column, scale, shape=shape, colour=colour, filled=predictor == "dmmse"
+        )
+    style.diversity_axis(axes, scale, width=1.35)
+    axes.set_ylabel("mean sq. diff.")

@@ -1,0 +1,196 @@
+"""One style for all figures: sizes, the colour scale of M, the M axis, step axes.
+
+Sizes are those of a page with columns of 3.3 inches and a full width of 7 inches; no text is
+smaller than 7 points there. Black means ridge or M = inf, in every figure.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+
+from transience.summaries import symbol
+
+FULL_WIDTH = 7.0  # inches
+DMMSE_COLOUR = "#00806b"
+RIDGE_COLOUR = "#000000"
+TRAINED_COLOUR = "#7a1fa2"
+MUTED = "#666666"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.2,
+    "lines.solid_capstyle": "round",
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.borderaxespad": 0.3,
+    "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42,  # text stays text
+}
+INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
+CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
+MAX_KEY_ENTRIES = 12
+MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
+
+
+@dataclass(frozen=True)
+class DiversityScale:
+    """Colours, line styles and axis positions of the task diversities of one sweep."""
+
+    values: tuple[float, ...]  # ascending, inf last
+
+    @classmethod
+    def of(cls, num_tasks: Sequence[float]) -> "DiversityScale":
+        """Scale of the distinct values of a column."""
+        return cls(tuple(sorted({float(value) for value in num_tasks})))
+
+    @cached_property
+    def finite(self) -> tuple[float, ...]:
+        """The finite values."""
+        return tuple(value for value in self.values if math.isfinite(value))
+
+    def colour(self, num_tasks: float) -> Any:
+        """Sequential, safe for colour-blind readers, even in log M; M = inf is black."""
+        if math.isinf(num_tasks):
+            return RIDGE_COLOUR
+        low, high = math.log2(self.finite[0]), math.log2(self.finite[-1])
+        fraction = (math.log2(num_tasks) - low) / (high - low) if high > low else 0.5
+        return matplotlib.colormaps["plasma"](0.03 + 0.80 * fraction)
+
+    def line(self, num_tasks: float) -> dict[str, Any]:
+        """Arguments of a curve; that of M = inf is dashed and on top."""
+        if math.isinf(num_tasks):
+            return {"color": RIDGE_COLOUR, "linestyle": (0, (3.5, 1.2)), "zorder": 3}
+        return {"color": self.colour(num_tasks), "zorder": 2}
+
+    def position(self, num_tasks: float) -> float:
+        """Where M stands on the axis: log2 M, and M = inf behind a gap."""
+        if math.isfinite(num_tasks):
+            return math.log2(num_tasks)
+        return math.log2(self.finite[-1]) + INFINITE_GAP if self.finite else 0.0
+
+    def positions(self, num_tasks: Sequence[float]) -> np.ndarray:
+        """Positions of many M."""
+        return np.array([self.position(value) for value in num_tasks])
+
+    def key_values(self) -> tuple[float, ...]:
+        """Values for a key of bounded length: all, or those at powers of a base, and inf."""
+        return next(chosen for chosen in self._thinned() if len(chosen) <= MAX_KEY_ENTRIES)
+
+    def axis_values(self, width: float) -> tuple[float, ...]:
+        """Values whose labels fit side by side on an axis of that width in inches."""
+        span = self.position(self.values[-1]) - self.position(self.values[0]) + 1
+        return next(
+            (chosen for chosen in self._thinned() if self._fit(chosen, width / max(span, 1))),
+            self.values[-1:],
+        )
+
+    def _thinned(self) -> list[tuple[float, ...]]:
+        rest = self.values[len(self.finite) :]
+        powers = [
+            tuple(v for v in self.finite if (math.log2(v) / exponent).is_integer())
+            for exponent in (1, 2, 3, 4, 6, 8)
+        ]
+        spread = [self.finite[:: math.ceil(len(self.finite) / n)] for n in (8, 4, 2) if self.finite]
+        chosen = [self.finite, *(p for p in powers if len(p) >= 4), *spread]
+        return [values + rest for values in chosen]
+
+    def _fit(self, values: tuple[float, ...], inches: float) -> bool:
+        pairs = itertools.pairwise(values)
+        return all(
+            (self.position(b) - self.position(a)) * inches
+            >= CHARACTER * ((len(symbol(a)) + len(symbol(b))) / 2 + 0.6)
+            for a, b in pairs
+        )
+
+
+def diversity_axis(
+    axes: Axes, scale: DiversityScale, *, width: float, label: str = "task diversity M"
+) -> None:
+    """Make x the M axis: log-spaced, M = inf a tick of its own behind a dotted line."""
+    ticks = scale.axis_values(width)
+    axes.xaxis.set_major_locator(FixedLocator(scale.positions(ticks).tolist()))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda _, i: symbol(ticks[i or 0])))
+    axes.xaxis.set_minor_locator(FixedLocator(scale.positions(scale.values).tolist()))
+    axes.set_xlim(scale.position(scale.values[0]) - 0.5, scale.position(scale.values[-1]) + 0.5)
+    axes.grid(False, axis="x")
+    if scale.finite and len(scale.finite) < len(scale.values):
+        boundary = scale.position(math.inf) - INFINITE_GAP / 2
+        axes.axvline(boundary, color="#999999", linewidth=0.6, linestyle=":", zorder=0)
+    axes.set_xlabel(label)
+
+
+def first_step_shown(last_step: int) -> float:
+    """Power of ten at or below a thousandth of training: before it, nothing has been learnt."""
+    return max(1.0, 10.0 ** math.floor(math.log10(max(last_step, 1) / 1000)))
+
+
+def step_axis(axes: Axes, last_step: int) -> None:
+    """Make x the axis of training steps, logarithmic."""
+    axes.set_xscale("log")
+    axes.set_xlim(first_step_shown(last_step), last_step * 1.08)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("training step (log scale)")
+
+
+def plain_log_axis(axes: Axes) -> None:
+    """Make y logarithmic with plain numbers, ticks at 1, 2 and 5 where they are few."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def diversity_key(figure: Figure, scale: DiversityScale) -> Legend:
+    """Key of the colours of M, to the right of all panels."""
+    shown = scale.key_values()
+    handles = [Line2D([], [], label=symbol(value), **scale.line(value)) for value in shown]
+    title = "M" if len(shown) == len(scale.values) else "M (selected)"
+    return figure.legend(handles=handles, title=title, loc="outside right upper")
+
+
+def marker_key(figure: Figure, *handles: Line2D) -> Legend:
+    """Key of markers and reference lines, below all panels."""
+    return figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def marker(shape: str, label: str, **overrides: Any) -> Line2D:
+    """Entry of a key for a marker."""
+    look = {"color": "#444444", "markersize": 4.5, "linestyle": "none"} | overrides
+    return Line2D([], [], marker=shape, label=label, **look)
+
+
+def panel_title(axes: Axes, letter: str, text: str) -> None:
+    """Title of a panel, with its letter in bold."""
+    axes.set_title(rf"$\bf{{{letter}}}$  {text}")

@@ -1,0 +1,204 @@
+"""The report: one page of HTML that needs nothing else, made from tables, figures, configuration.
+
+Run as `python -m transience.report --tables-dir DIR --figures-dir DIR --config-json FILE --output
+report.html`.
+"""
+
+import base64
+import csv
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup, escape
+
+from transience import command
+from transience.errors import InputError
+from transience.findings import finding, headline, warnings
+from transience.summaries import FLAGS, llc_by_run, main_variant, symbol
+from transience.tables import read_metadata, read_table, replacing
+
+PAGE = Path(__file__).parents[2] / "report"
+TABLES = ("claims", "transience", "llc", "training")
+VERDICTS = ("holds", "fails", "not testable")
+ACRONYMS = {"ood": "OOD", "llc": "LLC", "pc1": "PC1", "pc2": "PC2", "dmmse": "dMMSE"}
+MISSING = "–"
+
+
+def render(
+    tables: dict[str, pd.DataFrame],
+    figures: dict[str, bytes],
+    config: dict[str, Any],
+    *,
+    provenance: dict[str, str],
+    stages: Sequence[dict[str, Any]] = (),
+) -> str:
+    """Write the page: `TABLES`, PNG files by name, the effective configuration, and origins."""
+    environment = _environment()
+    variant = main_variant(tables["transience"])
+    main = tables["transience"][tables["transience"]["variant"] == variant]
+    verdicts = Counter(tables["claims"]["verdict"])
+    runs = llc_by_run(tables["llc"])
+    captions = _captions(environment, of_variant(config, variant), figures)
+    return environment.get_template("template.html").render(
+        experiment=config["experiment"],
+        variant=variant,
+        num_variants=tables["transience"]["variant"].nunique(),
+        title=headline(main),
+        finding=finding(main),
+        warnings=warnings(runs),
+        verdicts=", ".join(f"{verdict}: {verdicts[verdict]}" for verdict in VERDICTS),
+        claims=tables["claims"].to_dict("records"),
+        transience=tables["transience"].to_dict("records"),
+        llc=runs.to_dict("records"),
+        configuration=yaml.safe_dump(
+            config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+        ),
+        provenance=provenance,
+        stages=stages,
+        **captions,
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """Templates in which nothing is forgotten, and all but the templates' own text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {
+        "symbol": symbol,
+        "prose": prose,
+        "title_words": title_words,
+        "flags": lambda text: ", ".join(FLAGS[flag] for flag in text.split(",") if flag),
+        "decimals": lambda x, n: MISSING if math.isnan(x) else f"{x:,.{n}f}",
+        "percent": lambda x: MISSING if math.isnan(x) else f"{x:.1%}",
+    }
+    return environment
+
+
+def title_words(name: str) -> str:
+    """Name of a claim as words: `ood_loss_falls` is OOD loss falls."""
+    first, *rest = name.split("_")
+    words = [ACRONYMS.get(first, first.capitalize()), *(ACRONYMS.get(word, word) for word in rest)]
+    return " ".join(words)
+
+
+def prose(text: str) -> Markup:
+    """Plain text of a table for the page: escaped, with subscripts and the sign of infinity."""
+    text = re.sub(r"\binf\b", "∞", str(escape(text)))
+    return Markup(re.sub(r"\b(dMMSE|q)_([M1∞])", r"\1<sub>\2</sub>", text))
+
+
+def _captions(
+    environment: jinja2.Environment, config: dict[str, Any], figures: dict[str, bytes]
+) -> dict[str, Any]:
+    """Captions filled from the configuration: those of the figures, and `scale`."""
+    described = yaml.safe_load((PAGE / "captions.yaml").read_text(encoding="utf-8"))
+
+    def fill(text: str) -> Any:
+        return Markup(environment.from_string(text).render(config=config))
+
+    filled = [
+        {
+            "name": name,
+            "title": text["title"],
+            "alt": text["alt"],
+            "caption": fill(text["caption"]),
+            "png": base64.b64encode(figures[name]).decode(),
+        }
+        for name, text in described["figures"].items()
+    ]
+    return {"figures": filled, "scale": fill(described["scale"])}
+
+
+def of_variant(config: dict[str, Any], variant: str) -> dict[str, Any]:
+    """Configuration of one variant: its overrides over the base."""
+    overrides = config["variants"].get(variant) or {}
+    return config | {name: config[name] | section for name, section in overrides.items()}
+
+
+# Where it comes from
+
+
+def origins(metadata: dict[str, dict[str, Any]], tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """Provenance in words, from the metadata of tables by name."""
+    training = tables["training"].groupby(["variant", "num_tasks", "seed"])["seconds"].max()
+    devices = {f"{name}: {_text(metadata[name].get('device'))}" for name in ("training", "llc")}
+    created = [text for found in metadata.values() for text in _values(found.get("created"))]
+    return {
+        "Commit": _text([v for m in metadata.values() for v in _values(m.get("commit"))]),
+        "Device": "; ".join(sorted(devices, reverse=True)),
+        "Runs": f"{len(training)}, seeds {_text(sorted(tables['training']['seed'].unique()))}",
+        "Time to train": f"{training.sum():,.0f} s in all, {training.max():,.0f} s the longest run",
+        "Versions": _text([
+            f"{name} {number}"
+            for versions in _values(metadata["training"].get("versions"))
+            for name, number in versions.items()
+        ]),
+        "Written": f"{min(created)} to {max(created)}" if created else "unknown",
+    }  # fmt: skip
+
+
+def _values(value: Any) -> list[Any]:
+    """Distinct values of a merged entry: a list where the runs differ."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _text(value: Any) -> str:
+    return ", ".join(dict.fromkeys(map(str, _values(value)))) or "unknown"
+
+
+def stage_times(benchmarks: Path) -> list[dict[str, Any]]:
+    """Time by rule, from Snakemake's benchmark files (the folder, or file, is the rule's name)."""
+    seconds: dict[str, list[float]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        rule = path.relative_to(benchmarks).with_suffix("").parts[0]
+        with path.open(encoding="utf-8", newline="") as lines:
+            seconds.setdefault(rule, []).extend(
+                float(row["s"]) for row in csv.DictReader(lines, delimiter="\t")
+            )
+    return [
+        {"rule": rule, "jobs": len(each), "seconds": sum(each), "longest": max(each)}
+        for rule, each in sorted(seconds.items(), key=lambda item: -sum(item[1]))
+    ]
+
+
+def read_figures(folder: Path) -> dict[str, bytes]:
+    """PNG files of all figures that have a caption."""
+    described = yaml.safe_load((PAGE / "captions.yaml").read_text(encoding="utf-8"))
+    paths = {name: folder / f"{name}.png" for name in described["figures"]}
+    for path in paths.values():
+        if not path.is_file():
+            raise InputError(f"{path}: expected a figure, found no such file")
+    return {name: path.read_bytes() for name, path in paths.items()}
+
+
+def main() -> None:
+    """Read the flags and files, render, write."""
+    flags = command.parser("Write the report page of a sweep.")
+    for name in ("tables-dir", "figures-dir", "config-json", "output"):
+        flags.add_argument(f"--{name}", type=Path, required=True)
+    flags.add_argument("--benchmarks-dir", type=Path, help="adds the time by stage")
+    args = flags.parse_args()
+    paths = {name: args.tables_dir / f"{name}.parquet" for name in TABLES}
+    tables = {name: read_table(path, name) for name, path in paths.items()}
+    page = render(
+        tables,
+        read_figures(args.figures_dir),
+        json.loads(args.config_json.read_text(encoding="utf-8")),
+        provenance=origins({name: read_metadata(path) for name, path in paths.items()}, tables),
+        stages=stage_times(args.benchmarks_dir) if args.benchmarks_dir else (),
+    )
+    with replacing(args.output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command.run(main)
