@@ -1,0 +1,105 @@
+"""Copies of the workflow to run and to damage; nothing here writes in the checkout."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("Snakefile", "Makefile", "config", "envs", "workflow")
+SMOKE = "config/smoke.yaml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the sources, with results of its own."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        """Where the smoke sweep writes."""
+        return self.folder / "results/smoke"
+
+    def snakemake(
+        self, *flags: str, config: str = SMOKE, before: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as `make` does; `before` are words to start it with."""
+        words = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy"]
+        words += ["--keep-going", "--rerun-incomplete", *flags, "--configfile", config]
+        environment = os.environ | {"PYTHONPATH": "workflow/lib", "PYTHONWARNINGS": ""}
+        return subprocess.run(
+            [*before, *words],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def watched(self, **options) -> subprocess.CompletedProcess[str]:
+        """Run the smoke sweep with the output that `make` gives."""
+        return self.snakemake("--logger", "sweep", **options)
+
+    def planned(self, *flags: str, **options) -> Counter[str]:
+        """Jobs of each rule that Snakemake would run."""
+        run = self.snakemake(*flags, "--dry-run", "--quiet", "rules", **options)
+        assert run.returncode == 0, run.stdout
+        found = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", run.stdout, re.DOTALL | re.MULTILINE)
+        if found is None:
+            assert "Nothing to be done" in run.stdout
+            return Counter()
+        jobs = Counter({rule: int(n) for rule, n in map(str.split, found[1].splitlines())})
+        del jobs["all"], jobs["total"]
+        return jobs
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace the first occurrence of a text in a source file."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def copy(self, folder: Path) -> "Project":
+        """Copy everything, times and Snakemake's records included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The sources, and no results."""
+    return _copy_of_sources(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A finished smoke sweep, not to be changed, and what was printed."""
+    sweep = _copy_of_sources(tmp_path_factory.mktemp("finished") / "project")
+    run = sweep.watched()
+    assert run.returncode == 0, run.stdout
+    return sweep, run.stdout
+
+
+@pytest.fixture
+def sweep(finished: tuple[Project, str], tmp_path: Path) -> Project:
+    """A copy of the finished smoke sweep, to edit and to damage."""
+    return finished[0].copy(tmp_path / "project")
+
+
+def _copy_of_sources(folder: Path) -> Project:
+    folder.mkdir(parents=True)
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignore)
+        else:
+            shutil.copy2(source, folder / name)
+    return Project(folder)

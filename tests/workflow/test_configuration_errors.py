@@ -1,0 +1,52 @@
+"""A wrong configuration stops before any job, with lines that a reader can act on."""
+
+import pytest
+
+
+def refuse(project, **options) -> list[str]:
+    """What is printed by a run that is to be refused."""
+    run = project.snakemake(**options)
+    assert run.returncode == 1
+    assert not (project.folder / "results").exists()
+    assert "Traceback" not in run.stdout and ".smk" not in run.stdout
+    lines = run.stdout.splitlines()
+    return lines[lines.index("Nothing was started:") + 1 :]
+
+
+def test_all_mistakes_are_told_at_once(project):
+    for old, new in [
+        ("num_steps: 300", "num_stpes: 300"),
+        ("learning_rate: 3.0e-3", "learning_rate: 3e-3"),
+        ("num_tasks: [1, 4, inf]", "num_tasks: [0, 4, 4]"),
+        ("num_heads: 2", "num_heads: 3"),
+    ]:
+        project.edit("config/smoke.yaml", old, new)
+    first, *lines = refuse(project)
+    assert first == "mistakes in config/config.yaml + config/smoke.yaml"
+    for key in ("num_stpes", "training.learning_rate", "sweep.num_tasks", "model.num_heads"):
+        assert any(key in line for line in lines), lines
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("logger", [(), ("--logger", "sweep")])
+def test_the_message_is_the_same_with_either_output(project, logger):
+    project.edit("config/smoke.yaml", "num_heads: 2", "num_heads: 3")
+    run = project.snakemake(*logger)
+    assert run.stdout.splitlines()[-1].startswith("model.num_heads: ")
+
+
+def test_a_key_written_twice(project):
+    project.edit("config/smoke.yaml", "experiment: smoke", "experiment: smoke\nexperiment: smoke")
+    (line,) = refuse(project)
+    assert line.startswith("config/smoke.yaml, line ") and "experiment" in line
+
+
+def test_broken_yaml_in_the_default_configuration(project):
+    project.edit("config/config.yaml", "\nsweep:", "\nsweep")
+    (line,) = refuse(project)
+    assert line.startswith("config/config.yaml, line ")
+
+
+def test_a_name_that_leaves_the_results_folder(project):
+    project.edit("config/smoke.yaml", "experiment: smoke", "experiment: ../smoke")
+    assert any(line.startswith("experiment: ") for line in refuse(project))

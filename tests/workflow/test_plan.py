@@ -1,0 +1,48 @@
+"""What Snakemake plans for a configuration, with no results there."""
+
+RUNS = 6  # of the smoke sweep: three task diversities, two seeds
+SWEEP = {
+    "configuration": 1,
+    "collect": 5,
+    "trajectory_pca": 1,
+    "transient_ridge": 1,
+    "figure": 6,
+    "report": 1,
+}
+
+
+def with_runs(number: int) -> dict[str, int]:
+    return SWEEP | dict.fromkeys(("train", "evaluate", "llc"), number)
+
+
+def test_smoke(project):
+    assert project.planned() == with_runs(RUNS)
+
+
+def test_paper_is_planned_whole(project):
+    assert project.planned(config="config/paper.yaml") == with_runs(26)
+
+
+def test_a_variant_is_a_sweep_of_its_own(project):
+    project.edit(
+        "config/smoke.yaml",
+        "  baseline: {}",
+        "  baseline: {}\n  one: {model: {output_projection: true}, sweep: {seeds: [7]}}",
+    )
+    assert project.planned() == with_runs(RUNS + 3)
+
+
+def test_a_run_can_be_asked_for_by_its_path(project):
+    target = "results/smoke/runs/baseline/Minf_seed1/training.parquet"
+    assert project.planned(target) == {"train": 1}
+
+
+def test_a_run_outside_the_sweep_is_refused(project):
+    run = project.snakemake("--dry-run", "results/smoke/runs/baseline/M3_seed0/training.parquet")
+    assert run.returncode == 1
+    assert "MissingRuleException" in run.stdout
+
+
+def test_a_dry_run_writes_nothing(project):
+    project.planned()
+    assert not (project.folder / "results").exists()

@@ -1,0 +1,117 @@
+"""What an edit redoes: exactly what it touches."""
+
+import os
+
+import pytest
+
+RUNS = 6
+COLLECT = {"collect": 5}
+AFTER_PCA = {"transient_ridge": 1, "figure": 2, "report": 1}
+AFTER_RUNS = COLLECT | {"trajectory_pca": 1, "transient_ridge": 1, "figure": 6, "report": 1}
+RECORDED = {"configuration": 1}  # an edit of the configuration is written to config.json
+LIBRARY = "workflow/lib/transience"
+
+
+def runs(number: int) -> dict[str, int]:
+    return dict.fromkeys(("train", "evaluate", "llc"), number)
+
+
+def test_finished_is_finished(sweep):
+    assert not sweep.planned()
+
+
+def test_touched_files_redo_nothing(sweep):
+    for folder in ("config", "workflow", "results/smoke/runs"):
+        for path in (sweep.folder / folder).rglob("*.*"):
+            os.utime(path)
+    assert not sweep.planned()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("config/smoke.yaml", "# A few seconds a run.", "# Some seconds a run."),
+        ("config/smoke.yaml", "  width: 16\n  num_layers: 2\n", "  num_layers: 2\n  width: 16\n"),
+        (f"{LIBRARY}/training.py", '"""Training of', '"""The training of'),
+        (f"{LIBRARY}/training.py", "import torch\n", "# Tensors.\nimport torch\n"),
+        (f"{LIBRARY}/llc.py", "# Estimation\n", ""),
+        ("workflow/rules/1_train.smk", "mem_mb=8000", "mem_mb=9000"),
+    ],
+)
+def test_edits_without_meaning_redo_nothing(sweep, file, old, new):
+    sweep.edit(file, old, new)
+    assert not sweep.planned()
+
+
+EVALUATION = {"evaluate": RUNS} | AFTER_RUNS | {"collect": 2, "figure": 5}
+AFTER_PREDICTORS = {"collect": 1, "transient_ridge": 1, "figure": 4, "report": 1}
+LLC = {"llc": 6, "collect": 2, "transient_ridge": 1, "figure": 4, "report": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("num_steps: 300", "num_steps: 301", runs(RUNS) | AFTER_RUNS),
+        ("num_tasks: [1, 4, inf]", "num_tasks: [1, 2, 4, inf]", runs(2) | AFTER_RUNS),
+        ("seeds: [0, 1]", "seeds: [0, 1, 2]", runs(3) | AFTER_RUNS),
+        ("seeds: [0, 1]", "seeds: [1]", AFTER_RUNS),
+        ("num_draws: 60", "num_draws: 61", LLC),
+        (
+            "num_sequences: 32",
+            "num_sequences: 33",
+            EVALUATION,
+        ),
+        ("num_components: 4", "num_components: 3", {"trajectory_pca": 1} | AFTER_PCA),
+        ("dpi: 80", "dpi: 81", {"figure": 6, "report": 1}),
+        ("threads: 1", "threads: 2", {"report": 1}),
+        ("device: cpu", "device: auto", {"report": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_edits_of_the_configuration(sweep, old, new, expected):
+    sweep.edit("config/smoke.yaml", old, new)
+    assert sweep.planned() == RECORDED | expected
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("training.py", "max(warmup_steps, 1)", "max(warmup_steps, 2)", runs(RUNS) | AFTER_RUNS),
+        ("llc.py", 'generator(seed, "sgld noise"', 'generator(seed, "noise"', LLC),
+        ("figures/style.py", "STYLE", "STYLES", {"figure": 6, "report": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_edits_of_the_code(sweep, file, old, new, expected):
+    sweep.edit(f"{LIBRARY}/{file}", old, new)
+    assert sweep.planned() == expected
+
+
+def test_an_edited_template_redoes_the_report(sweep):
+    with (sweep.folder / "workflow/report/template.html").open("a") as template:
+        template.write("<!-- the end -->\n")
+    assert sweep.planned() == {"report": 1}
+
+
+def test_deleted_checkpoints_are_not_missed_until_they_are_needed(sweep):
+    for path in sweep.results.glob("runs/*/*/checkpoints.safetensors"):
+        path.unlink()
+    assert not sweep.planned()
+    sweep.edit("config/smoke.yaml", "num_draws: 60", "num_draws: 61")
+    assert sweep.planned()["train"] == RUNS
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("runs/baseline/M4_seed0/llc.parquet", LLC | {"llc": 1}),
+        (
+            "tables/predictors.parquet",
+            {"collect": 1, "transient_ridge": 1, "figure": 4, "report": 1},
+        ),
+        ("figures/figure1.pdf", {"figure": 1, "report": 1}),
+    ],
+)
+def test_a_deleted_file_is_made_again(sweep, file, expected):
+    (sweep.results / file).unlink()
+    assert sweep.planned() == expected

@@ -1,0 +1,32 @@
+# Compare every checkpoint of a run with dMMSE_M and ridge: losses and distances on three task
+# distributions, and predictions on the probe.
+
+
+rule evaluate:
+    input:
+        checkpoints="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/checkpoints.safetensors",
+    output:
+        evaluation="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/evaluation.parquet",
+        predictors="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/predictors.parquet",
+        probe="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/probe.parquet",
+    log:
+        "results/{experiment}/logs/evaluate/{variant}_M{num_tasks}_seed{seed}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/{variant}_M{num_tasks}_seed{seed}.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=GPUS,
+        device=DEVICE,
+    params:
+        cfg=settings("task", "model", "evaluation", "probe"),
+        code=code_digest("transience.evaluation"),
+    shell:
+        "python -m transience.evaluation --settings {params.cfg:q} --code {params.code}"
+        " --device {resources.device} --threads {threads}"
+        " --variant {wildcards.variant} --num-tasks {wildcards.num_tasks} --seed {wildcards.seed}"
+        " --checkpoints {input.checkpoints:q} --evaluation {output.evaluation:q}"
+        " --predictors {output.predictors:q} --probe {output.probe:q} > {log:q} 2>&1"

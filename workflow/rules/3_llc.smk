@@ -1,0 +1,31 @@
+# Estimate the local learning coefficient at the chosen checkpoints of a run, by SGLD.
+
+
+rule llc:
+    input:
+        checkpoints="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/checkpoints.safetensors",
+    output:
+        llc="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/llc.parquet",
+        llc_trace="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/llc_trace.parquet",
+    log:
+        "results/{experiment}/logs/llc/{variant}_M{num_tasks}_seed{seed}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/llc/{variant}_M{num_tasks}_seed{seed}.tsv"
+    priority: 1
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime=720,
+        gpu=GPUS,
+        device=DEVICE,
+    params:
+        cfg=settings("task", "model", "llc"),
+        code=code_digest("transience.llc"),
+    shell:
+        "python -m transience.llc --settings {params.cfg:q} --code {params.code}"
+        " --device {resources.device} --threads {threads}"
+        " --variant {wildcards.variant} --num-tasks {wildcards.num_tasks} --seed {wildcards.seed}"
+        " --checkpoints {input.checkpoints:q}"
+        " --llc {output.llc:q} --llc-trace {output.llc_trace:q} > {log:q} 2>&1"

@@ -1,0 +1,59 @@
+# Where the trajectories go: one PCA of all checkpoints of all task diversities, and when and how
+# far each run bends towards ridge: the paper's claims, tested.
+
+
+rule trajectory_pca:
+    input:
+        probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
+    output:
+        trajectory="results/{experiment}/tables/trajectory_pca.parquet",
+        components="results/{experiment}/tables/trajectory_pca_components.parquet",
+    log:
+        "results/{experiment}/logs/trajectory_pca/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/trajectory_pca/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        cfg=settings("trajectory_pca"),
+        code=code_digest("transience.trajectory_pca"),
+    shell:
+        "python -m transience.trajectory_pca --settings {params.cfg:q} --code {params.code}"
+        " --threads {threads} --probes {input.probes:q}"
+        " --trajectory {output.trajectory:q} --components {output.components:q} > {log:q} 2>&1"
+
+
+rule transient_ridge:
+    input:
+        probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        predictors="results/{experiment}/tables/predictors.parquet",
+        trajectory="results/{experiment}/tables/trajectory_pca.parquet",
+        components="results/{experiment}/tables/trajectory_pca_components.parquet",
+        llc="results/{experiment}/tables/llc.parquet",
+    output:
+        transience="results/{experiment}/tables/transience.parquet",
+        claims="results/{experiment}/tables/claims.parquet",
+    log:
+        "results/{experiment}/logs/transient_ridge/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/transient_ridge/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        cfg=settings(),
+        code=code_digest("transience.transient_ridge"),
+    shell:
+        "python -m transience.transient_ridge --settings {params.cfg:q} --code {params.code}"
+        " --threads {threads} --probes {input.probes:q} --evaluation {input.evaluation:q}"
+        " --predictors {input.predictors:q} --trajectory {input.trajectory:q}"
+        " --components {input.components:q} --llc {input.llc:q}"
+        " --transience {output.transience:q} --claims {output.claims:q} > {log:q} 2>&1"
