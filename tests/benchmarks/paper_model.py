@@ -35,14 +35,15 @@ def seconds_per_step(settings: dict, *, batch_size: int, num_steps: int) -> tupl
     }
     state = TrainingState.initial(initial_parameters(architecture, 0))
     started = time.perf_counter()
-    for state in train(  # noqa: B007
+    states = train(
         state,
         architecture,
         tasks=task_set(0, 8.0, architecture.task_dimension),
         seed=0,
         noise_variance=settings["task"]["noise_variance"],
         settings=training,
-    ):
+    )
+    for _ in states:  # always `state`, one step further
         pass
     return (time.perf_counter() - started) / num_steps, state.log
 

@@ -1,7 +1,6 @@
 """The transformer and its training step written plainly with `torch.nn`: the speed baseline."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from transience.transformer import Architecture, parameter_shapes, tokens, unflatten
@@ -23,7 +22,7 @@ class Block(nn.Module):
         B, T, C = h.shape
         q, k, v = self.qkv(h).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.fused_attention:
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
             scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
             mixed = scores.masked_fill(self.future, -torch.inf).softmax(dim=-1) @ v
@@ -31,7 +30,7 @@ class Block(nn.Module):
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         h = h + self.attention(self.attention_norm(h))
-        return h + self.mlp_out(F.relu(self.mlp_in(self.mlp_norm(h))))
+        return h + self.mlp_out(nn.functional.relu(self.mlp_in(self.mlp_norm(h))))
 
 
 class PlainTransformer(nn.Module):

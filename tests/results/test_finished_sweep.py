@@ -47,7 +47,9 @@ def test_the_sweep_has_enough_task_diversities_and_seeds(sweep_tables: Tables):
 
 
 def test_verdicts_are_those_of_the_tables(sweep_tables: Tables):
-    pd.testing.assert_frame_equal(claims.check(sweep_tables), sweep_tables["claims"])
+    columns = ["claim", "verdict"]
+    computed = claims.check(sweep_tables)[columns]
+    pd.testing.assert_frame_equal(computed, sweep_tables["claims"][columns])
 
 
 def test_transience_follows_from_the_other_tables(sweep_tables: Tables):

@@ -283,4 +283,5 @@ def test_claims_are_about_the_baseline():
     made = made_up()
     for name, table in made.items():
         made[name] = pd.concat([table.assign(variant="another").iloc[:1], table])
+    made["claims"] = pd.DataFrame({"claim": ["the table of an earlier check is not looked at"]})
     assert (verdicts(made) == HOLDS).all()

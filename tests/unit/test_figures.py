@@ -205,6 +205,7 @@ def test_a_long_key_is_thinned_and_keeps_infinity() -> None:
     shown = style.DiversityScale.of(PAPER).key_values()
     assert len(shown) <= style.MAX_KEY_ENTRIES
     assert {1.0, math.inf} <= set(shown)
+    assert style.DiversityScale.of([1, 2, 6, 8, 12]).axis_values(0.9) == (1, 2, 6, 12)
     odd = style.DiversityScale.of([3.0 * k for k in range(1, 40)])
     assert len(odd.key_values()) <= style.MAX_KEY_ENTRIES
 

@@ -1,4 +1,4 @@
-"""Data: nested task sets, streams that depend on nothing but their name, the right distributions."""
+"""Data: nested task sets, streams that depend on their name alone, the right distributions."""
 
 import math
 

@@ -63,9 +63,7 @@ def start():
 
 
 def last(iterator):
-    state = None
-    for state in iterator:  # noqa: B007
-        pass
+    *_, state = iterator
     return state
 
 

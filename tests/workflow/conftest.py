@@ -43,9 +43,9 @@ class Project:
             text=True,
         )
 
-    def watched(self, **options) -> subprocess.CompletedProcess[str]:
-        """Run the smoke sweep with the output that `make` gives."""
-        return self.snakemake("--logger", "sweep", **options)
+    def watched(self, *targets: str, **options) -> subprocess.CompletedProcess[str]:
+        """Run the smoke sweep, or what is asked for, with the output that `make` gives."""
+        return self.snakemake(*targets, "--logger", "sweep", **options)
 
     def planned(self, *flags: str, **options) -> Counter[str]:
         """Jobs of each rule that Snakemake would run."""

@@ -99,13 +99,13 @@ def test_a_file_in_place_of_a_folder(project):
 # Root may write anywhere and nobody else may mount, so these use mounts of their own.
 
 
-def in_own_mounts(project, mount: str) -> subprocess.CompletedProcess[str]:
+def in_own_mounts(project, mount: str, *targets: str) -> subprocess.CompletedProcess[str]:
     """Run the sweep where `mount`, a shell command, has changed what is mounted."""
     unshare = ("unshare", "--mount", "--map-root-user", "--user")
     shell = ("sh", "-ec", f'{mount}; exec "$@"', "sh")
     if subprocess.run([*unshare, *shell, "true"], cwd=project.folder).returncode:
         pytest.skip("this machine does not allow mounts in a namespace")
-    return project.watched(before=(*unshare, *shell))
+    return project.watched(*targets, before=(*unshare, *shell))
 
 
 def test_a_folder_without_write_permission(sweep):
@@ -120,14 +120,16 @@ def test_a_folder_without_write_permission(sweep):
 
 
 def test_a_full_disk(sweep):
-    """With 4 KiB left, a stage is made again that needs more than before; the rest stays."""
-    sweep.edit("config/smoke.yaml", "num_draws: 60", "num_draws: 600")
+    """With 4 KiB left, an LLC is estimated again with more draws than there is room for."""
+    sweep.edit("config/smoke.yaml", "num_draws: 60", "num_draws: 6000")
     run = in_own_mounts(
         sweep,
-        "mkdir old && mount --bind results old && mount -t tmpfs -o size=16m t results && "
+        "mkdir -p old && mount --bind results old && mount -t tmpfs -o size=16m t results && "
         "cp -a old/. results && free=$(df --output=avail --block-size=1 results | tail -n 1) && "
-        "fallocate --length $((free - 4096)) results/filler && trap 'cp -a results kept' EXIT",
+        "fallocate --length $((free - 4096)) results/filler",
+        f"results/smoke/{RUN}/llc_trace.parquet",
     )
     assert run.returncode == 1
-    assert "No space left on device" in run.stdout or "no space left on the disk" in run.stdout
+    assert "FAILED  llc baseline M=4 seed=0" in run.stdout
+    assert "no space left on" in run.stdout.lower()
     assert "Traceback" not in run.stdout

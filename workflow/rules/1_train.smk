@@ -16,7 +16,7 @@ rule train:
     threads: config["execution"]["threads"]
     resources:
         mem_mb=8000,
-        runtime=2880,
+        runtime=1440,
         gpu=GPUS,
         device=DEVICE,
     params:

@@ -20,8 +20,12 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_sweep.progress import Job, Progress, duration, last_line
 
-# What Snakemake says about a failed job besides its JOB_ERROR.
+# What Snakemake says about a failed job besides its JOB_ERROR, and at every start, step and end.
 REPEATED = ("Exiting because a job", "At least one job did not", "CalledProcessError in file")
+USUAL = (
+    *("Assuming ", "Building DAG", "Using shell", "Config file", "Conda environments: ignored"),
+    *("Group jobs", "Select jobs", "Complete log", "Elapsed time"),
+)
 ERASE_LINE = "\x1b[2K"
 LINE_UP = "\x1b[1A"
 
@@ -40,6 +44,7 @@ class LogHandler(LogHandlerBase):
         self.results: Path | None = None
         self.live: list[str] = []
         self.closed = Event()
+        self.said: set[str] = set()
         logging.raiseExceptions = False  # a full disk would print a traceback for each record
         if sys.stderr.isatty():
             Thread(target=self._keep_live, daemon=True).start()
@@ -47,9 +52,10 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record (Snakemake calls this with the handler's lock held)."""
         try:
-            self._print(list(self._lines(record)))
-        except Exception:
-            self.handleError(record)
+            lines = list(self._lines(record))
+        except Exception as error:  # ours, and no reason to hide what Snakemake says
+            lines = [record.getMessage(), f"(the display failed: {error!r})"]
+        self._print(lines)
 
     def close(self) -> None:
         """Sum up; Snakemake calls this more than once."""
@@ -75,8 +81,13 @@ class LogHandler(LogHandlerBase):
             yield from filter(None, [self.progress.finish(record.job_id, time.time())])
         elif event == LogEvent.JOB_ERROR:
             yield from self.progress.fail(record.jobid)
-        elif event in (None, LogEvent.ERROR, LogEvent.GROUP_ERROR):
-            yield from _message(record)
+        elif (
+            event in (None, LogEvent.ERROR, LogEvent.GROUP_ERROR) and record.levelno > logging.DEBUG
+        ):
+            message = _message(record)
+            if message and message not in self.said:
+                self.said.add(message)
+                yield message
 
     def _plan(self, record: logging.LogRecord) -> str:
         if self.common_settings.dryrun:
@@ -102,6 +113,8 @@ class LogHandler(LogHandlerBase):
                 f"{failed} failed and {done} finished of {total} jobs. What finished is kept: mend "
                 "the cause and run the same command again."
             ]
+        if done < total and not self.common_settings.dryrun:
+            return [f"Stopped with {done} of {total} jobs done; to go on, run the same command."]
         if not done:
             return []
         times = {"jobs": done, "cores": self.progress.cores, "seconds": round(seconds, 1)}
@@ -137,10 +150,13 @@ def _short(wildcard: str) -> str:
     return {"num_tasks": "M=", "seed": "seed="}.get(wildcard, "")
 
 
-def _message(record: logging.LogRecord) -> Iterator[str]:
+def _message(record: logging.LogRecord) -> str | None:
+    """Text of a record, unless it says what a reader knows."""
     text = record.getMessage().strip()
+    if record.levelno <= logging.DEBUG or text.startswith(USUAL):
+        return None
     if text.startswith("Nothing to be done"):
-        yield "Nothing to be done: all results are up to date."
-    elif record.levelno >= logging.WARNING and not any(known in text for known in REPEATED):
-        # Of a traceback, which .snakemake/log/ has, the line that says what is wrong.
-        yield text.splitlines()[-1] if text.startswith("Traceback") else text
+        return "Nothing to be done: all results are up to date."
+    if text.startswith("Traceback"):
+        return text.splitlines()[-1]  # what is wrong; .snakemake/log/ has the rest
+    return None if any(known in text for known in REPEATED) else text

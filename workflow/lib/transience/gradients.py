@@ -19,26 +19,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from transience.folding import Tensors, fold, gradient_buffers, unfold
-from transience.operations import Embedded, Norm, TorchOperations
+from transience.operations import Norm, TorchOperations
 from transience.transformer import Architecture, unflatten
 
 CHUNK_ELEMENTS = 2**16  # elements of one activation matrix in a chunk, see tests/benchmarks
 
 
 class LossAndGradient:
-    """Loss, gradient and predictions of one architecture at any flat parameter vector."""
+    """Loss, gradient and predictions of one architecture at any flat parameter vector.
+
+    Keeps its work space, so an instance serves one thread.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         """Fix the architecture; device and dtype are those of the tensors passed later."""
         self.architecture = architecture
-        self.chunk = max(1, CHUNK_ELEMENTS // (architecture.num_tokens * architecture.width))
+        sequences = CHUNK_ELEMENTS // (architecture.num_tokens * architecture.width)
+        self.chunk = max(16, sequences // 16 * 16)  # kernels take 16 sequences at a time
         self._operations: dict[tuple, Any] = {}
         self._sums: dict[tuple, tuple[torch.Tensor, Tensors]] = {}
         self._vector, self._parameters = torch.empty(0), {}
 
+    @torch.no_grad()
     def __call__(
         self, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,12 +60,13 @@ class LossAndGradient:
         for steps, x, y in self._chunks(folded, xs, ys):
             predictions = steps.forward(x, y)  # K B, and columns that pad B
             padding = predictions.shape[1] - len(y)
-            errors = F.pad(predictions[:, : len(y)] - y.T, (0, padding))
+            errors = torch.nn.functional.pad(predictions[:, : len(y)] - y.T, (0, padding))
             losses.append(errors[:, : len(y)].square().mean(dim=0))
             steps.backward(errors.mul_(2 / ys.numel()).view(-1), sums)
         unfold(sums, folded, parameters, a, do)
         return torch.cat(losses), flat[: len(vector)].clone()
 
+    @torch.no_grad()
     def predict(self, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         """Predict every label from the examples before it: (B, K), as `transformer.predict`."""
         folded = fold(self._named(vector), self.architecture, _operations_for(vector))

@@ -182,16 +182,16 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--training", type=Path, required=True)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    device = command.use_resources(args)
     with _stop_signals() as stop:
-        _run(args, stop)
+        _run(args, device, stop)
 
 
-def _run(args: Any, stop: list[int]) -> None:
+def _run(args: Any, device: torch.device, stop: list[int]) -> None:
     task, settings = args.settings["task"], args.settings["training"]
     architecture = Architecture.from_settings(args.settings)
     steps = schedule(settings["num_steps"], **args.settings["checkpoints"])
-    folder, state = _resume(args, architecture)
+    folder, state = _resume(args, architecture, device)
     metadata = command.provenance(args)
     size = num_parameters(architecture)
     writer = CheckpointWriter(folder / "checkpoints.partial", steps, size, metadata)
@@ -201,10 +201,11 @@ def _run(args: Any, stop: list[int]) -> None:
     progress = command.Progress(settings["num_steps"], name, "step", done=state.step)
     tasks = task_set(args.seed, args.num_tasks, architecture.task_dimension)
     saved = time.monotonic()
-    for state in train(
+    states = train(
         state, architecture, tasks=tasks, seed=args.seed,
         noise_variance=task["noise_variance"], settings=settings,
-    ):  # fmt: skip
+    )  # fmt: skip
+    for _ in states:  # always `state`, one step further
         if state.step in writer.index:
             writer.write(state.step, state.vector)
         progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
@@ -217,13 +218,14 @@ def _run(args: Any, stop: list[int]) -> None:
     _finish(args, writer, state, metadata)
 
 
-def _resume(args: Any, architecture: Architecture) -> tuple[Path, TrainingState]:
-    """Folder of this very run's state (settings, code and identity), and the state to start from."""
-    identity = [args.settings, args.code, args.variant, args.num_tasks, args.seed, args.device]
+def _resume(
+    args: Any, architecture: Architecture, device: torch.device
+) -> tuple[Path, TrainingState]:
+    """Folder of the state of this very run (settings, code, identity), and where to start."""
+    identity = [args.settings, args.code, args.variant, args.num_tasks, args.seed, device]
     text = json.dumps([str(part) for part in identity], sort_keys=True)
     folder = args.state_dir / hashlib.sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    device = command.resolve_device(args.device)
     path = folder / "state.safetensors"
     if path.exists() and (folder / "checkpoints.partial").exists():
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from transience.randomness import generator
 
@@ -173,7 +173,7 @@ def sequence_losses(
 
 def _norm(h: torch.Tensor, parameters: dict[str, torch.Tensor], name: str) -> torch.Tensor:
     weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
-    return F.layer_norm(h, h.shape[-1:], weight, bias, LAYER_NORM_EPS)
+    return functional.layer_norm(h, h.shape[-1:], weight, bias, LAYER_NORM_EPS)
 
 
 def _attention(
@@ -190,5 +190,5 @@ def _attention(
 
 
 def _mlp(h: torch.Tensor, block: dict[str, torch.Tensor]) -> torch.Tensor:
-    hidden = F.relu(h @ block["mlp_in.weight"].T + block["mlp_in.bias"])
+    hidden = functional.relu(h @ block["mlp_in.weight"].T + block["mlp_in.bias"])
     return hidden @ block["mlp_out.weight"].T + block["mlp_out.bias"]

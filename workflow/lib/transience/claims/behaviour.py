@@ -70,12 +70,12 @@ def ood_loss_rises_again(sweep: Sweep) -> Finding:
     """At least two intermediate M are transient in every seed."""
     if len(sweep.intermediate) < 2:
         return Finding.not_testable("The sweep has fewer than two intermediate M.")
-    rises = sweep.by_m("rise").loc[sweep.transient]
+    rises = sweep.by_m("rise").loc[sweep.intermediate]
     return Finding.of(
         len(sweep.transient) >= 2,
-        f"{tasks_text(sweep.transient)} of {tasks_text(sweep.intermediate)}: in every seed the OOD "
-        "loss falls by 10 % or more before half of training and rises by 10 % or more after it"
-        + (f"; final over least: {by_m_text(rises)}." if sweep.transient else "."),
+        "The OOD loss falls by 10 % or more before half of training, then rises by 10 % or more, "
+        f"in every seed, for {tasks_text(sweep.transient)}. Final over least OOD loss, by seed: "
+        f"{by_m_text(rises)}.",
     )
 
 

@@ -62,8 +62,10 @@ class Sweep:
 
     @classmethod
     def of(cls, tables: dict[str, pd.DataFrame], variant: str) -> Sweep:
-        """Keep the rows of one variant."""
-        return cls({name: table[table["variant"] == variant] for name, table in tables.items()})
+        """Keep the rows of one variant, of the tables that tell variants apart."""
+        return cls(
+            {name: t[t["variant"] == variant] for name, t in tables.items() if "variant" in t}
+        )
 
     @cached_property
     def finite(self) -> list[float]:

@@ -33,11 +33,11 @@ def draw_curves(
     """For each M: thin raw lines (or a band) for the seeds, and their smoothed mean."""
     for num_tasks, rows in frame.groupby("num_tasks"):
         seeds, look = by_seed(rows, column), scale.line(num_tasks)
-        if 1 < seeds.shape[1] <= style.MAX_SEEDS_APART:
-            axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
-        elif seeds.shape[1] > 1:
+        if seeds.shape[1] > style.MAX_SEEDS_APART:
             low, high = seeds.min(axis=1), seeds.max(axis=1)
             axes.fill_between(seeds.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        elif seeds.shape[1] > 1 or window > 1:
+            axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
         mean = smooth(seeds.dropna().mean(axis=1), window)
         axes.plot(mean.index, mean, **look)
 

@@ -25,7 +25,7 @@ def figure1(tables: Tables, window: int) -> Figure:
     above = figure.add_subplot(grid[0, 2])
     below = figure.add_subplot(grid[1, 2], sharex=above, sharey=above)
     draw_ood_loss(loss, tables, scale, window=window)
-    draw_plane(plane, tables, seed, scale)
+    draw_plane(plane, tables, seed, scale, window=window)
     draw_distances(above, transience, "at_t_crit", scale)
     draw_distances(below, transience, "at_end", scale)
     above.set_xlabel("")

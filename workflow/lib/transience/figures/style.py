@@ -78,6 +78,11 @@ class DiversityScale:
         """The finite values."""
         return tuple(value for value in self.values if math.isfinite(value))
 
+    @cached_property
+    def infinite(self) -> tuple[float, ...]:
+        """The value inf, if there is one."""
+        return self.values[len(self.finite) :]
+
     def colour(self, num_tasks: float) -> Any:
         """Sequential, safe for colour-blind readers, even in log M; M = inf is black."""
         if math.isinf(num_tasks):
@@ -104,25 +109,28 @@ class DiversityScale:
 
     def key_values(self) -> tuple[float, ...]:
         """Values for a key of bounded length: all, or those at powers of a base, and inf."""
-        return next(chosen for chosen in self._thinned() if len(chosen) <= MAX_KEY_ENTRIES)
+        every = math.ceil(len(self.finite) / (MAX_KEY_ENTRIES - 1))
+        chosen = [*self._thinned(), self.finite[::every] + self.infinite]
+        return next(values for values in chosen if len(values) <= MAX_KEY_ENTRIES)
 
     def axis_values(self, width: float) -> tuple[float, ...]:
         """Values whose labels fit side by side on an axis of that width in inches."""
         span = self.position(self.values[-1]) - self.position(self.values[0]) + 1
-        return next(
-            (chosen for chosen in self._thinned() if self._fit(chosen, width / max(span, 1))),
-            self.values[-1:],
-        )
+        for values in self._thinned():
+            if self._fit(values, width / span):
+                return values
+        kept = self.values[:1]
+        for value in self.finite[1:]:
+            if self._fit((*kept, value, *self.infinite), width / span):
+                kept = (*kept, value)
+        return kept + self.infinite
 
     def _thinned(self) -> list[tuple[float, ...]]:
-        rest = self.values[len(self.finite) :]
         powers = [
             tuple(v for v in self.finite if (math.log2(v) / exponent).is_integer())
             for exponent in (1, 2, 3, 4, 6, 8)
         ]
-        spread = [self.finite[:: math.ceil(len(self.finite) / n)] for n in (8, 4, 2) if self.finite]
-        chosen = [self.finite, *(p for p in powers if len(p) >= 4), *spread]
-        return [values + rest for values in chosen]
+        return [self.values, *(some + self.infinite for some in powers if len(some) >= 4)]
 
     def _fit(self, values: tuple[float, ...], inches: float) -> bool:
         pairs = itertools.pairwise(values)

@@ -9,20 +9,28 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from transience.figures import style
-from transience.figures.curves import Tables
+from transience.figures.curves import Tables, smooth
 from transience.figures.style import DiversityScale
 
 PANELS_A_ROW = 3
 COMPONENTS = ("pc1", "pc2")
 
 
-def draw_plane(axes: Axes, tables: Tables, seed: int, scale: DiversityScale) -> None:
-    """Panel: the trajectories of one seed in the plane of PC1 and PC2, with the predictors."""
+def draw_plane(
+    axes: Axes, tables: Tables, seed: int, scale: DiversityScale, *, window: int
+) -> None:
+    """Panel: the trajectories of one seed in the plane of PC1 and PC2, with the predictors.
+
+    Where the paths are smoothed, the raw ones stand behind them; markers are never smoothed.
+    """
     points = tables["trajectory_pca"].query("seed == @seed")
     t_crit = tables["transience"].query("seed == @seed").set_index("num_tasks")["t_crit"]
     for num_tasks, path in points[points["predictor"].isna()].groupby("num_tasks"):
         path, colour = path.sort_values("step"), scale.colour(num_tasks)
-        axes.plot(path["pc1"], path["pc2"], **scale.line(num_tasks), linewidth=0.9)
+        if window > 1:
+            axes.plot(path["pc1"], path["pc2"], color=colour, linewidth=0.5, alpha=0.35)
+        line = (smooth(path[component], window) for component in COMPONENTS)
+        axes.plot(*line, **scale.line(num_tasks), linewidth=0.9)
         critical = path[path["step"] == t_crit.get(num_tasks)]
         axes.plot(
             critical["pc1"], critical["pc2"], "o", color=colour, markersize=3.6,
@@ -66,7 +74,7 @@ def trajectory_key(figure: Figure) -> Legend:
     )
 
 
-def trajectory_pca(tables: Tables, _window: int) -> Figure:
+def trajectory_pca(tables: Tables, window: int) -> Figure:
     """A plane per seed, and below them PC1 and PC2 over training, all seeds."""
     points = tables["trajectory_pca"]
     scale = DiversityScale.of(points["num_tasks"])
@@ -77,26 +85,27 @@ def trajectory_pca(tables: Tables, _window: int) -> Figure:
     planes, times = figure.subfigures(2, 1, height_ratios=[2.6 * rows, 2.3])
     grid = np.ravel(planes.subplots(rows, columns, squeeze=False))
     for axes, seed in zip(grid, seeds, strict=False):
-        draw_plane(axes, tables, seed, scale)
+        draw_plane(axes, tables, seed, scale, window=window)
         axes.set_title(f"seed {seed}")
     for axes in grid[len(seeds) :]:
         axes.remove()
     for axes, component in zip(times.subplots(1, 2), COMPONENTS, strict=True):
-        _draw_component_over_time(axes, points[points["predictor"].isna()], component, scale)
+        runs = points[points["predictor"].isna()]
+        _draw_component_over_time(axes, runs, component, scale, window=window)
     style.diversity_key(figure, scale)
     trajectory_key(figure)
     return figure
 
 
 def _draw_component_over_time(
-    axes: Axes, points: pd.DataFrame, component: str, scale: DiversityScale
+    axes: Axes, points: pd.DataFrame, component: str, scale: DiversityScale, *, window: int
 ) -> None:
     # Every seed has axes of its own, so seeds are not averaged: the first one stands out.
     first = points["seed"].min()
     for (num_tasks, seed), path in points.groupby(["num_tasks", "seed"]):
         path = path.sort_values("step")
         look = {"linewidth": 1.2} if seed == first else {"linewidth": 0.5, "alpha": 0.4}
-        axes.plot(path["step"], path[component], **scale.line(num_tasks), **look)
+        axes.plot(path["step"], smooth(path[component], window), **scale.line(num_tasks), **look)
     style.step_axis(axes, points["step"].max())
     axes.set_ylabel(f"{component.upper()} (units of prediction)")
     axes.set_title(f"{component.upper()} over training (bold: seed {first})")

@@ -1,0 +1,35 @@
+"""What `make` does before Snakemake starts."""
+
+import subprocess
+
+
+def make(project, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *words], cwd=project.folder, capture_output=True, text=True)
+
+
+def test_an_old_python_is_refused_in_one_line(project):
+    old = project.folder / "python"
+    old.write_text("#!/bin/sh\n[ $1 = --version ] && echo Python 3.9.2 && exit\nexit 1\n")
+    old.chmod(0o755)
+    run = make(project, "PYTHON=./python")
+    assert run.returncode == 2
+    assert run.stdout == (
+        "make: expected Python 3.11 or newer, found Python 3.9.2;"
+        " name another: make PYTHON=python3.12\n"
+    )
+    assert not (project.folder / ".venv").exists()
+
+
+def test_the_report_is_named_at_the_end(project):
+    for words, name in {("-n",): "laptop", ("-n", "smoke"): "smoke"}.items():
+        last = make(project, *words).stdout.splitlines()[-1]
+        assert last == f'echo "Report: results/{name}/report.html"'
+
+
+def test_a_new_version_in_the_requirements_is_installed(project):
+    ready = project.folder / ".venv/.installed"
+    ready.parent.mkdir()
+    ready.touch()
+    assert "pip install" not in make(project, "-n").stdout
+    project.edit("envs/requirements.txt", "torch==", "torch==9")
+    assert "pip install" in make(project, "-n").stdout
