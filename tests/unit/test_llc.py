@@ -176,6 +176,28 @@ def test_quadratic_has_its_exact_value_at_finite_steps():
     assert (abs(per_draw - expected) < 4.5 * draw_errors).all()
 
 
+def test_a_point_that_is_no_minimum_reads_low_by_nbeta_times_what_it_can_still_lose():
+    """λ̂ = ½ Σ h/(h + h*) - nβ (L(w*) - L(m)), with m the minimum of L + h*/2 |w - w*|²."""
+    h, pull, copies = 2.0, 3.0, 2000
+    start = {"w": torch.zeros(copies, dtype=torch.float64)}  # the minimum of the loss is at 0.5
+    pulled = 0.5 * h / (h + pull)
+    still_to_lose = h / 2 * (0.5**2 - (0.5 - pulled) ** 2)
+    for nbeta in (2.0, 20.0):
+        settings = LLCSettings(0.02 / nbeta, nbeta, pull * nbeta, 2, 600, 300, 1)
+        estimate = estimate_llc(
+            lambda parameters, _: (h / 2 * (parameters["w"] - 0.5).square()).sum()[None],
+            start,
+            ONE_SAMPLE,
+            settings,
+            seed=0,
+        )
+        inflation = 1 / (1 - settings.step_size * (nbeta * h + settings.gamma) / 4)  # by ε > 0
+        expected = h / (h + pull) / 2 * inflation - nbeta * still_to_lose
+        error = math.hypot(*map(monte_carlo_error, estimate.excess)) / 2 / copies
+        assert error < 0.02
+        assert abs(estimate.llc / copies - expected) < 3 * error
+
+
 def quadrature(a: int, b: int, nbeta: float, gamma: float) -> float:
     """Exact nβ E[w1^2a w2^2b] under exp(-nβ w1^2a w2^2b - γ/2 |w|²), by a Riemann sum."""
     half = np.linspace(0, 6 / math.sqrt(gamma), 3001)[:-1] + 3 / math.sqrt(gamma) / 3000

@@ -50,3 +50,14 @@ def test_broken_yaml_in_the_default_configuration(project):
 def test_a_name_that_leaves_the_results_folder(project):
     project.edit("config/smoke.yaml", "experiment: smoke", "experiment: ../smoke")
     assert any(line.startswith("experiment: ") for line in refuse(project))
+
+
+def test_a_queued_job_refuses_an_edited_configuration(project, monkeypatch):
+    """A cluster's job reads the files when it starts; its submission left the digest of then."""
+    monkeypatch.setenv("TRANSIENCE_CONFIGURATION", "that of another configuration")
+    assert project.planned()
+    run = project.snakemake("--mode", "remote", "--dry-run")
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1] == (
+        "the configuration was edited after this job was submitted; run snakemake again"
+    )

@@ -77,6 +77,17 @@ def test_copied_results_of_other_settings_are_not_taken_for_ours(sweep):
     assert "training.num_steps: expected 301, found 300" in run.stdout.splitlines()[-1]
 
 
+def test_a_damaged_record_is_named(project):
+    project.results.mkdir(parents=True)
+    (project.results / "config.json").write_text("{")
+    run = project.watched()
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1] == (
+        "results/smoke/config.json: expected the configuration of the results, found damage; "
+        "delete the file"
+    )
+
+
 def test_a_checkpoint_file_of_another_run_is_refused(sweep):
     runs = sweep.results / "runs/baseline"
     shutil.copy(runs / "M1_seed0/checkpoints.safetensors", runs / "M4_seed0")

@@ -1,10 +1,16 @@
 """What `make` does before Snakemake starts."""
 
+import os
 import subprocess
 
 
 def make(project, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *words], cwd=project.folder, capture_output=True, text=True)
+    # Without the variables of a `make test` above us.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    environment.pop("MFLAGS", None)
+    return subprocess.run(
+        ["make", *words], cwd=project.folder, env=environment, capture_output=True, text=True
+    )
 
 
 def test_an_old_python_is_refused_in_one_line(project):

@@ -1,10 +1,18 @@
 """Counting and estimating of the display that `make` uses."""
 
+import io
+import json
+import logging
 import os
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_sweep import LogHandler
 from snakemake_logger_plugin_sweep.progress import Job, Progress, duration, errors, last_line
 
 
@@ -74,3 +82,73 @@ def test_the_last_line_is_that_of_this_run(tmp_path):
 @pytest.mark.parametrize(("seconds", "text"), [(9.6, "10 s"), (90, "1.5 min"), (9000, "2.5 h")])
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def started_job(log: Path) -> dict:
+    return {
+        "event": LogEvent.JOB_INFO,
+        "jobid": 1,
+        "rule_name": "train",
+        "wildcards": {"experiment": "smoke", "variant": "baseline", "num_tasks": "4", "seed": "0"},
+        "log": [str(log)],
+    }
+
+
+def test_a_terminal_shows_how_far_running_jobs_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    log = tmp_path / "results/logs/train.log"
+    log.parent.mkdir(parents=True)
+    for record in (
+        {"event": LogEvent.RESOURCES_INFO, "cores": 2},
+        {"event": LogEvent.RUN_INFO, "stats": {"train": 1, "all": 1, "total": 2}},
+        started_job(log),
+    ):
+        handler.handle(logging.makeLogRecord({"levelno": logging.INFO} | record))
+    log.write_text("step 5 of 10\n")
+    os.utime(log, (2**33, 2**33))
+    finished = {"event": LogEvent.JOB_FINISHED, "job_id": 1, "levelno": logging.INFO}
+    with handler.lock:
+        handler._print([])
+    handler.handle(logging.makeLogRecord(finished))
+    handler.close()
+    first, second, *live, done, last = sys.stderr.getvalue().splitlines()
+    assert first == "1 jobs on 2 cores: 1 train"
+    assert second == "  train baseline M=4 seed=0"
+    assert live == ["\x1b[1A\x1b[2K  step 5 of 10"]
+    assert re.fullmatch(r"\x1b\[1A\x1b\[2K\[1/1\] .*  train baseline M=4 seed=0  in 0 s", done)
+    assert last.startswith("1 jobs finished in ")
+    assert json.loads((tmp_path / "results/logs/sweep.json").read_text())["cores"] == 2
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "shown"),
+    [
+        (logging.INFO, "Select jobs to execute...", ""),
+        (logging.INFO, "Will exit after finishing currently running jobs.", "Will exit"),
+        (logging.DEBUG, "Anything", ""),
+        (logging.ERROR, "Exiting because a job execution failed.", ""),
+        (
+            logging.ERROR,
+            "Traceback (most recent call last):\n  ...\nOSError: full",
+            "OSError: full",
+        ),
+        (logging.ERROR, "LockException:\nlocked", "LockException:\nlocked"),
+    ],
+)
+def test_messages_are_shown_unless_a_reader_knows(monkeypatch, capsys, level, text, shown):
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    for _ in range(2):
+        handler.handle(logging.makeLogRecord({"levelno": level, "msg": text}))
+    found = capsys.readouterr().err
+    assert found.startswith(shown) and bool(found) == bool(shown)
+    assert found.count("\n") == len(shown.splitlines())

@@ -6,16 +6,18 @@ The mathematics of the workflow, one idea a module, in the order of the argument
 - `tasks`: nested task sets and sequences of examples
 - `predictors`: dMMSE_M and ridge, the two ideal predictors
 - `transformer`: the model as a pure function of one flat parameter vector
-- `gradients`: the same function and its gradient, fast
+- `gradients`: the same function and its gradient, fast; `folding` and `operations` are its parts,
+  `kernel_operations`, `kernels`, `attention_kernels`, `lanes` and `compilation` its CPU kernels
 - `training`: Adam on fresh data, resumable, with checkpoints
 - `evaluation`: losses and distances of every checkpoint
-- `sgld`, `llc`: the local learning coefficient
+- `sgld`, `llc_estimate`, `llc`: the local learning coefficient
 - `trajectory_pca`: the joint trajectory PCA
-- `transient_ridge`: t_crit, distances, and the paper's claims on finished tables
-- `figures`, `report`: what a reader sees
+- `transient_ridge`, `claims`: t_crit, distances, and the paper's claims on finished tables
+- `figures`, `findings`, `report`: what a reader sees
 
-`checkpoints` and `tables` are the files between the stages; `configuration`, `code_digest` and
-`command` are what the workflow needs of us. Nothing here knows of Snakemake.
+`checkpoints`, `tables`, `collect` and `run_identity` are about the files between the stages;
+`configuration`, `code_digest` and `command` are what the workflow needs of us. Nothing here knows
+of Snakemake.
 
 Symbols in shapes: **B** sequences, **K** examples a sequence, **D** task dimension, **M** tasks
 (task diversity), **T** = 2K tokens, **C** embedding width, **P** parameters.

@@ -19,8 +19,8 @@ import torch
 
 from transience import command, predictors
 from transience.checkpoints import CheckpointReader
-from transience.errors import InputError
 from transience.gradients import LossAndGradient
+from transience.run_identity import check_run
 from transience.tables import write_table
 from transience.tasks import ROOT, format_num_tasks, sample_sequences, task_set
 from transience.transformer import Architecture
@@ -158,21 +158,6 @@ def _by_position(values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
 
 
 # Command
-
-
-def check_run(reader: CheckpointReader, path: str, args: argparse.Namespace) -> None:
-    """Raise InputError if the checkpoints are of another run, task or model than the flags say."""
-    found = reader.metadata
-    expected = {
-        "variant": args.variant,
-        "num_tasks": format_num_tasks(args.num_tasks),
-        "seed": args.seed,
-    }
-    pairs = [(key, value, found.get(key)) for key, value in expected.items()]
-    pairs += [(key, args.settings[key], found["settings"].get(key)) for key in ("task", "model")]
-    for key, wanted, value in pairs:
-        if value != wanted:
-            raise InputError(f"{path}: expected checkpoints with {key} {wanted}, found {value}")
 
 
 def main() -> None:

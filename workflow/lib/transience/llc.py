@@ -13,10 +13,10 @@ and its conventions are those of `transience.sgld`. What else the number depends
   minibatch, λ̂ = nβ mean_t [L_Bt(w_t) - L_Bt(w*)]. Its mean is that of the unpaired form, which
   subtracts L(w*) over the dataset, and its error far smaller, as the minibatch noise cancels. The
   losses of w* on all samples are computed once, so pairing costs nothing.
-- **h* = γ/nβ.** The estimate counts directions with curvature above h*. Compare estimates only at
-  equal nβ, γ, ε and numbers of draws. As long as the loss is quadratic where the chain goes, λ̂ is
-  ½ Σ h/(h + h*) over the curvatures h, less nβ times the loss that w* still has to lose within
-  reach of the pull: a w* that is no minimum lowers λ̂, and the more the larger nβ.
+- **nβ and h* = γ/nβ.** On a quadratic loss with curvatures h, λ̂ = ½ Σ h/(h + h*) - nβ Δ: it counts
+  directions with h above h*, less the loss Δ = L(w*) - L(m) that w* has still to lose before the
+  pull holds it, at m = argmin L(w) + h*/2 |w - w*|². A w* that is no minimum reads low, the more so
+  the larger nβ. Compare estimates only at equal nβ, γ, ε and numbers of draws.
 """
 
 import argparse
@@ -32,15 +32,13 @@ import torch
 from transience import command, tables
 from transience.checkpoints import CheckpointReader
 from transience.errors import InputError
-from transience.evaluation import check_run
 from transience.gradients import LossAndGradient
 from transience.llc_estimate import LLCEstimate, LLCSettings, draw_table, summary_table
 from transience.randomness import generator
+from transience.run_identity import check_run
 from transience.sgld import Batch, Chain, ValueAndGradient, sample_chain
 from transience.tasks import format_num_tasks, sample_sequences, task_set
 from transience.transformer import Architecture
-
-# Estimation
 
 
 def estimate_llc(
@@ -148,10 +146,8 @@ def initial_losses(
     losses = [torch.atleast_1d(value_and_gradient(vector, *batch)[0]) for batch in batches]
     losses = torch.cat(losses).double()
     if losses.shape != (len(data[0]),):
-        raise InputError(
-            f"loss: expected one value for each of {len(data[0])} samples, "
-            f"found shape {tuple(losses.shape)}"
-        )
+        expected, found = f"{len(data[0])} samples", f"shape {tuple(losses.shape)}"
+        raise InputError(f"loss: expected one value for each of {expected}, found {found}")
     bad = int((~torch.isfinite(losses)).sum())
     if bad:
         raise InputError(f"loss: expected finite values at w*, found {bad} of {len(losses)} not")
@@ -196,19 +192,11 @@ def estimate_run(
     reader: CheckpointReader, args: argparse.Namespace, device: torch.device
 ) -> Iterator[tuple[int, LLCEstimate]]:
     """Estimate the LLC of a run's chosen checkpoints, on one dataset from its q_M."""
-    section, task = dict(args.settings["llc"]), args.settings["task"]
+    section = dict(args.settings["llc"])
     architecture = Architecture.from_settings(args.settings)
     indices = choose_checkpoints(reader.steps, section.pop("checkpoints"))
-    num_sequences = section.pop("num_sequences")
+    data = _dataset(section.pop("num_sequences"), args, device)
     settings = LLCSettings(**section)
-    data = sample_sequences(
-        args.seed,
-        "llc",
-        tasks=task_set(args.seed, args.num_tasks, task["task_dimension"]),
-        num_sequences=num_sequences,
-        device=device,
-        **task,
-    )
     what = f"llc {args.variant} M={format_num_tasks(args.num_tasks)} seed={args.seed}"
     draws = len(indices) * settings.num_chains * (settings.num_burn_in + settings.num_draws)
     progress, done = command.Progress(draws, what, "draw"), itertools.count(1)
@@ -227,6 +215,13 @@ def estimate_run(
         except InputError as error:
             raise InputError(f"{reader.path}, step {reader.steps[index]}: {error}") from None
         yield reader.steps[index], estimate
+
+
+def _dataset(num_sequences: int, args: argparse.Namespace, device: torch.device) -> Batch:
+    task = args.settings["task"]
+    tasks = task_set(args.seed, args.num_tasks, task["task_dimension"])
+    size = {"num_sequences": num_sequences, **task}
+    return sample_sequences(args.seed, "llc", tasks=tasks, device=device, **size)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from transience.figures import style
 from transience.figures.curves import Tables
@@ -50,6 +51,7 @@ def _draw_traces(figure: SubFigure, tables: Tables, scale: DiversityScale, rows:
         for _, chain in chains:
             _draw_running_mean(axes, chain, scale.colour(num_tasks))
         axes.set_title(f"M = {symbol(num_tasks)}", pad=2)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=2, steps=[1, 5, 10], min_n_ticks=1))
     for axes in grid.flat[len(scale.values) :]:
         axes.remove()
     for axes in grid.flat[max(0, len(scale.values) - columns) : len(scale.values)]:

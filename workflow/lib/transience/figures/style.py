@@ -84,11 +84,11 @@ class DiversityScale:
         return self.values[len(self.finite) :]
 
     def colour(self, num_tasks: float) -> Any:
-        """Sequential, safe for colour-blind readers, even in log M; M = inf is black."""
+        """Sequential, safe for colour-blind readers, even in the rank of M; M = inf is black."""
         if math.isinf(num_tasks):
             return RIDGE_COLOUR
-        low, high = math.log2(self.finite[0]), math.log2(self.finite[-1])
-        fraction = (math.log2(num_tasks) - low) / (high - low) if high > low else 0.5
+        last = len(self.finite) - 1  # log M would leave neighbours like 12 and 16 alike
+        fraction = self.finite.index(num_tasks) / last if last else 0.5
         return matplotlib.colormaps["plasma"](0.03 + 0.80 * fraction)
 
     def line(self, num_tasks: float) -> dict[str, Any]:
