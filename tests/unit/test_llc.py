@@ -149,7 +149,7 @@ def test_hand_written_gradients_give_the_same_trace_as_autograd():
 
 
 def test_quadratic_has_its_exact_value_at_finite_steps():
-    """L = ½ Σ h_i w_i², summed over independent copies; every number below is exact (llc.md §2)."""
+    """L = ½ Σ h_i w_i², summed over independent copies; every number below is exact (ours)."""
     h, copies = np.array([0.0, 0.5, 5.0, 40.0]), 1000
     settings = LLCSettings(0.01, 4.0, 3.0, 2, num_draws=60, num_burn_in=5, batch_size=1)
     curvature = torch.from_numpy(h)
@@ -234,7 +234,7 @@ def test_normal_crossing_agrees_with_quadrature(a, b, published):
 
 
 def test_regular_model_has_the_posterior_mean_of_linear_regression():
-    """Σ nβ h/(2(nβ h + γ)), towards d/2; the minibatch noise inflates it as llc.md §2.1 says."""
+    """Σ nβ h/(2(nβ h + γ)), towards d/2; minibatch noise inflates it (ours)."""
     parameters, data, h = regression()
     settings = replace(SETTINGS, step_size=2e-4, gamma=1.0, batch_size=64, num_draws=4000)
     settings = replace(settings, num_burn_in=500, num_chains=4)

@@ -2,7 +2,7 @@
 
 The batch of a step is a function of (seed, step) alone, so the state after step s determines all
 that follows: a run that was killed and resumed gives the checkpoints of one that was not.
-Hyperparameters: paper.md section 4 of the notes, `config/paper.yaml` says which are the paper's.
+Where each hyperparameter comes from is said in `config/paper.yaml`.
 """
 
 import contextlib
