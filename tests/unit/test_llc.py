@@ -149,7 +149,7 @@ def test_hand_written_gradients_give_the_same_trace_as_autograd():
 
 
 def test_quadratic_has_its_exact_value_at_finite_steps():
-    """L = ½ Σ h_i w_i², summed over independent copies; every number below is exact (ours)."""
+    """L = ½ Σ h_i w_i², summed over independent copies; every number is exact (ours)."""
     h, copies = np.array([0.0, 0.5, 5.0, 40.0]), 1000
     settings = LLCSettings(0.01, 4.0, 3.0, 2, num_draws=60, num_burn_in=5, batch_size=1)
     curvature = torch.from_numpy(h)
