@@ -1,4 +1,4 @@
-"""The transformer is the function of the paper, section 3: causal, counted, once-added residuals."""
+"""The transformer is the function of the paper, section 3: causal, counted, residuals once."""
 
 import dataclasses
 import math
