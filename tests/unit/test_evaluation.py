@@ -1,10 +1,8 @@
 """Evaluation: the test sets, the measures on them, and the tables made of these."""
 
-import argparse
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ import torch
 
 from transience import command, evaluation, predictors, tables
 from transience.checkpoints import CheckpointWriter
-from transience.errors import InputError
 from transience.gradients import LossAndGradient
 from transience.tasks import sample_sequences, task_set
 from transience.transformer import (
@@ -178,27 +175,6 @@ def test_the_probe_table_ends_with_the_ideal_predictors(tmp_path):
         expected = getattr(sets["probe"], name).flatten()
         np.testing.assert_array_equal(read.at[name, "predictions"], expected)
     assert read["step"].dropna().tolist() == [0, 9]
-
-
-# Checkpoints of another making
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"num_tasks": "8"}, "a.safetensors: expected checkpoints with num_tasks 4, found 8"),
-        ({"seed": 2}, "expected checkpoints with seed 1, found 2"),
-        ({"variant": "wide"}, "expected checkpoints with variant baseline, found wide"),
-        ({"settings": SETTINGS | {"model": {"width": 16}}}, "expected checkpoints with model"),
-        ({"settings": {}}, "expected checkpoints with task"),
-    ],
-)
-def test_checkpoints_of_another_run_are_refused(change: dict, message: str):
-    args = argparse.Namespace(settings=SETTINGS, **RUN)
-    metadata = RUN | {"num_tasks": "4", "settings": SETTINGS}
-    evaluation.check_run(SimpleNamespace(metadata=metadata), "a.safetensors", args)
-    with pytest.raises(InputError, match=message):
-        evaluation.check_run(SimpleNamespace(metadata=metadata | change), "a.safetensors", args)
 
 
 # The command

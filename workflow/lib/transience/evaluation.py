@@ -20,7 +20,7 @@ import torch
 from transience import command, predictors
 from transience.checkpoints import CheckpointReader
 from transience.gradients import LossAndGradient
-from transience.run_identity import check_run
+from transience.run_identity import open_checkpoints
 from transience.tables import write_table
 from transience.tasks import ROOT, format_num_tasks, sample_sequences, task_set
 from transience.transformer import Architecture
@@ -168,8 +168,7 @@ def main() -> None:
         flags.add_argument(name, required=True, metavar="FILE")
     args = flags.parse_args()
     device = command.use_resources(args)
-    reader = CheckpointReader(args.checkpoints)
-    check_run(reader, args.checkpoints, args)
+    reader = open_checkpoints(args)
     run = {"variant": args.variant, "num_tasks": args.num_tasks, "seed": args.seed}
     sets = evaluation_sets(args.settings, num_tasks=args.num_tasks, seed=args.seed, device=device)
     predict = LossAndGradient(Architecture.from_settings(args.settings)).predict

@@ -35,7 +35,7 @@ from transience.errors import InputError
 from transience.gradients import LossAndGradient
 from transience.llc_estimate import LLCEstimate, LLCSettings, draw_table, summary_table
 from transience.randomness import generator
-from transience.run_identity import check_run
+from transience.run_identity import open_checkpoints
 from transience.sgld import Batch, Chain, ValueAndGradient, sample_chain
 from transience.tasks import format_num_tasks, sample_sequences, task_set
 from transience.transformer import Architecture
@@ -232,8 +232,7 @@ def main() -> None:
         flags.add_argument(name, required=True, metavar="FILE")
     args = flags.parse_args()
     device = command.use_resources(args)
-    reader = CheckpointReader(args.checkpoints)
-    check_run(reader, args.checkpoints, args)
+    reader = open_checkpoints(args)
     run = {"variant": args.variant, "num_tasks": args.num_tasks, "seed": args.seed}
     summaries, draws = [], []
     for step, estimate in estimate_run(reader, args, device):

@@ -5,6 +5,15 @@ import argparse
 from transience.checkpoints import CheckpointReader
 from transience.errors import InputError
 from transience.tasks import format_num_tasks
+from transience.transformer import Architecture, num_parameters
+
+
+def open_checkpoints(args: argparse.Namespace) -> CheckpointReader:
+    """Open `--checkpoints`; InputError if they are damaged or not of the run that is asked for."""
+    reader = CheckpointReader(args.checkpoints)
+    check_run(reader, args.checkpoints, args)
+    reader.check_num_parameters(num_parameters(Architecture.from_settings(args.settings)))
+    return reader
 
 
 def check_run(reader: CheckpointReader, path: str, args: argparse.Namespace) -> None:
