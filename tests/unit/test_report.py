@@ -1,5 +1,6 @@
 """The report: one page that parses, holds what the tables say, and needs nothing else."""
 
+import io
 import json
 import math
 import re
@@ -13,7 +14,7 @@ import yaml
 
 from transience import findings, report
 from transience.errors import InputError
-from transience.figures import FIGURES
+from transience.figures import FIGURES, draw
 from transience.tables import write_table
 
 Tables = dict[str, pd.DataFrame]
@@ -105,7 +106,17 @@ def test_every_figure_has_its_caption_filled_from_the_configuration(tables: Tabl
 
 def test_smoothing_is_stated(tables: Tables) -> None:
     config = CONFIG | {"figures": {"dpi": 150, "smoothing_window": 5}}
-    assert "moving average over 5 checkpoints" in Page(render(tables, config)).text
+    stated = Page(render(tables, config)).text.count("moving average over 5 checkpoints")
+    assert stated == sum(text["smooths"] for text in CAPTIONS["figures"].values()) > 0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_captions_know_which_figures_smooth(name: str, tables: Tables) -> None:
+    drawn = [io.BytesIO(), io.BytesIO()]
+    for window, file in zip((1, 5), drawn, strict=True):
+        draw(name, tables, smoothing_window=window).savefig(file, dpi=60)
+    changes = drawn[0].getvalue() != drawn[1].getvalue()
+    assert CAPTIONS["figures"][name]["smooths"] == changes
 
 
 def test_every_claim_stands_with_its_verdict(tables: Tables) -> None:

@@ -20,6 +20,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from transience import command
+from transience.configuration import variant_settings
 from transience.errors import InputError
 from transience.findings import finding, headline, warnings
 from transience.summaries import FLAGS, llc_by_run, main_variant, symbol
@@ -46,7 +47,6 @@ def render(
     main = tables["transience"][tables["transience"]["variant"] == variant]
     verdicts = Counter(tables["claims"]["verdict"])
     runs = llc_by_run(tables["llc"])
-    captions = _captions(environment, of_variant(config, variant), figures)
     return environment.get_template("template.html").render(
         experiment=config["experiment"],
         variant=variant,
@@ -63,7 +63,7 @@ def render(
         ),
         provenance=provenance,
         stages=stages,
-        **captions,
+        figures=_captions(environment, variant_settings(config, variant), figures),
     )
 
 
@@ -98,30 +98,25 @@ def prose(text: str) -> Markup:
 
 def _captions(
     environment: jinja2.Environment, config: dict[str, Any], figures: dict[str, bytes]
-) -> dict[str, Any]:
-    """Captions filled from the configuration: those of the figures, and `scale`."""
+) -> list[dict[str, Any]]:
+    """Figures with their captions, filled from the configuration."""
     described = yaml.safe_load((PAGE / "captions.yaml").read_text(encoding="utf-8"))
 
-    def fill(text: str) -> Any:
-        return Markup(environment.from_string(text).render(config=config))
+    def caption(text: dict[str, Any]) -> Markup:
+        endings = ["scale", "smoothing"] if text["smooths"] else ["scale"]
+        template = " ".join([text["caption"], *(described[ending] for ending in endings)])
+        return Markup(environment.from_string(template).render(config=config))
 
-    filled = [
+    return [
         {
             "name": name,
             "title": text["title"],
             "alt": text["alt"],
-            "caption": fill(text["caption"]),
+            "caption": caption(text),
             "png": base64.b64encode(figures[name]).decode(),
         }
         for name, text in described["figures"].items()
     ]
-    return {"figures": filled, "scale": fill(described["scale"])}
-
-
-def of_variant(config: dict[str, Any], variant: str) -> dict[str, Any]:
-    """Configuration of one variant: its overrides over the base."""
-    overrides = config["variants"].get(variant) or {}
-    return config | {name: config[name] | section for name, section in overrides.items()}
 
 
 # Where it comes from
