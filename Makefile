@@ -14,8 +14,9 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/.installed
-SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --keep-going \
-	--rerun-incomplete --scheduler greedy --logger sweep
+# Ends with an option that takes no values, or it would take the target for one.
+SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger sweep \
+	--scheduler greedy --rerun-incomplete --keep-going
 report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
 
 .PHONY: sweep smoke calibrate test oracles lint

@@ -1,7 +1,10 @@
 """What `make` does before Snakemake starts."""
 
 import os
+import re
 import subprocess
+import sys
+from pathlib import Path
 
 
 def make(project, *words: str) -> subprocess.CompletedProcess[str]:
@@ -30,6 +33,19 @@ def test_the_report_is_named_at_the_end(project):
     for words, name in {("-n",): "laptop", ("-n", "smoke"): "smoke"}.items():
         last = make(project, *words).stdout.splitlines()[-1]
         assert last == f'echo "Report: results/{name}/report.html"'
+
+
+def test_snakemake_takes_the_targets_for_targets(project):
+    (project.folder / ".venv").symlink_to(Path(sys.prefix))
+    first = {"sweep": "train", "smoke": "train", "calibrate": "calibrate_llc"}
+    for target, rule in first.items():
+        lines = make(project, "-n", target).stdout.splitlines()
+        command = next(line for line in lines if "/snakemake " in line) + " --dry-run"
+        run = subprocess.run(
+            ["sh", "-c", command], cwd=project.folder, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        assert re.search(rf"\b{rule}\b", run.stdout + run.stderr)
 
 
 def test_a_new_version_in_the_requirements_is_installed(project):
