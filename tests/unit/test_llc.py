@@ -1,5 +1,6 @@
 """The LLC estimator against known answers, and what it must do when something is wrong."""
 
+import contextlib
 import json
 import math
 from dataclasses import replace
@@ -542,6 +543,7 @@ def run_command(checkpoints: Path, monkeypatch, changes: dict | None = None) -> 
     flags = {"--variant": "baseline", "--num-tasks": "4", "--seed": "1", "--device": "cpu"}
     flags |= {"--settings": json.dumps(settings), "--checkpoints": str(checkpoints)}
     flags |= {"--llc": str(checkpoints.with_name("llc"))}
+    flags |= {"--state-dir": str(checkpoints.with_name("state"))}
     flags |= {"--llc-trace": str(checkpoints.with_name("llc_trace"))}
     monkeypatch.setattr("sys.argv", ["llc", *(text for pair in flags.items() for text in pair)])
     command.run(llc.main)
@@ -556,6 +558,61 @@ def test_the_command_writes_both_tables(checkpoints: Path, monkeypatch, capsys):
     assert summary["llc"].notna().all() and summary["loss_rise_fraction"].notna().all()
     assert len(draws) == 2 * 2 * 12
     assert "llc baseline M=4 seed=1  draw 48/48 (100%)" in capsys.readouterr().err
+
+
+def test_a_killed_command_goes_on_after_the_checkpoints_it_finished(
+    checkpoints: Path, monkeypatch, capsys
+):
+    run_command(checkpoints, monkeypatch)
+    paths = {name: checkpoints.with_name(name) for name in ("llc", "llc_trace")}
+    whole = {name: tables.read_table(path, name) for name, path in paths.items()}
+    estimated: list[int] = []
+
+    def killed_after(number: int):
+        def estimate(*args, step: int, **options):
+            if len(estimated) == number:
+                raise KeyboardInterrupt
+            estimated.append(step)
+            return estimate_llc_of_vector(*args, step=step, **options)
+
+        return estimate
+
+    monkeypatch.setattr(llc, "estimate_llc_of_vector", killed_after(1))
+    with pytest.raises(SystemExit):
+        run_command(checkpoints, monkeypatch)
+    (kept,) = checkpoints.parent.glob("state/*/llc_0.parquet")
+    monkeypatch.setattr(llc, "estimate_llc_of_vector", killed_after(9))
+    run_command(checkpoints, monkeypatch, {"num_draws": 8, "checkpoints": [9]})
+    assert estimated == [0, 9]  # another setting's state is not gone on with
+    assert not kept.exists()  # a job that ends well leaves none
+    estimated.clear()
+    for number in (1, 9):
+        monkeypatch.setattr(llc, "estimate_llc_of_vector", killed_after(number))
+        with contextlib.suppress(SystemExit):
+            run_command(checkpoints, monkeypatch)
+    assert estimated == [0, 9]
+    said = capsys.readouterr().err
+    assert "resuming after 1 checkpoints" in said and "draw 48/48 (100%)" in said
+    for name, path in paths.items():
+        assert tables.read_table(path, name).equals(whole[name])
+
+
+def test_a_damaged_state_is_estimated_again(checkpoints: Path, monkeypatch, capsys):
+    write_table = tables.write_table
+
+    def write_and_damage(path, name, *args):
+        write_table(path, name, *args)
+        if name == "llc" and Path(path).name != "llc":
+            Path(path).write_bytes(Path(path).read_bytes()[:-9])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(llc.tables, "write_table", write_and_damage)
+    with pytest.raises(SystemExit):
+        run_command(checkpoints, monkeypatch)
+    monkeypatch.undo()
+    run_command(checkpoints, monkeypatch)
+    assert "found a file that is truncated or not Parquet" in capsys.readouterr().err
+    assert len(tables.read_table(checkpoints.with_name("llc"), "llc")) == 4
 
 
 @pytest.mark.parametrize(

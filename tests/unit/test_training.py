@@ -29,7 +29,6 @@ TRAINING = {
     "beta2": 0.999,
     "precision": "float32",
     "log_every": 10,
-    "save_state_every_seconds": 60,
     "divergence_loss": 1e3,
 }
 SETTINGS = {
@@ -143,6 +142,7 @@ def command(folder: Path, **training) -> list[str]:
     settings = SETTINGS | {"training": TRAINING | training}
     flags = ["--variant", "baseline", "--num-tasks", "4", "--seed", "0", "--device", "cpu"]
     flags += ["--state-dir", str(folder / "state"), "--settings", json.dumps(settings)]
+    flags += ["--save-state-every", "0.1"]
     flags += [
         "--checkpoints",
         str(folder / "c.safetensors"),
@@ -168,7 +168,7 @@ def wait_for(condition, process, seconds=60):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_killed_command_goes_on_and_ends_the_same(tmp_path, environment, number):
-    changes = {"num_steps": 1500, "save_state_every_seconds": 0.1, "log_every": 100}
+    changes = {"num_steps": 1500, "log_every": 100}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     subprocess.run(command(whole, **changes), env=environment, check=True, capture_output=True)
     process = subprocess.Popen(
@@ -194,7 +194,7 @@ def test_a_killed_command_goes_on_and_ends_the_same(tmp_path, environment, numbe
 
 
 def test_state_of_another_configuration_or_code_is_not_continued(tmp_path, environment):
-    changes = {"num_steps": 100_000, "save_state_every_seconds": 0.2}
+    changes = {"num_steps": 100_000}
     process = subprocess.Popen(
         command(tmp_path, **changes), env=environment, stderr=subprocess.PIPE, text=True
     )
@@ -207,7 +207,7 @@ def test_state_of_another_configuration_or_code_is_not_continued(tmp_path, envir
 
 
 def test_a_damaged_state_starts_again(tmp_path, environment):
-    changes = {"num_steps": 1500, "save_state_every_seconds": 0.1, "log_every": 100}
+    changes = {"num_steps": 1500, "log_every": 100}
     process = subprocess.Popen(
         command(tmp_path, **changes), env=environment, stderr=subprocess.PIPE, text=True
     )

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from transience import claims, command, tables, transient_ridge
+from transience.claims import __main__ as claims_command
 
 INF = math.inf
 STEPS = [0, 10, 40, 100]
@@ -199,7 +200,15 @@ def test_distances_on_the_probe(tmp_path: Path):
     assert to_dmmse[8.0, 1] == 0.0
 
 
-def test_the_command_writes_transience_and_claims(tmp_path: Path, monkeypatch):
+def run_command(main, monkeypatch, **files: object) -> None:
+    flags = ["--settings", "{}"]
+    for name, paths in files.items():
+        flags += [f"--{name.replace('_', '-')}", *np.atleast_1d(paths).tolist()]
+    monkeypatch.setattr("sys.argv", ["command", *flags])
+    command.run(main)
+
+
+def test_the_commands_write_transience_and_claims(tmp_path: Path, monkeypatch):
     components = pd.DataFrame(
         {"variant": "baseline", "seed": 0, "component": [1, 1, 2, 2], "sequence": 0}
     ).assign(position=[0, 1, 0, 1], loading=[0.6, 0.8, 0.8, 0.6], explained_variance_fraction=0.5)
@@ -211,26 +220,24 @@ def test_the_command_writes_transience_and_claims(tmp_path: Path, monkeypatch):
         flags="",
     )
     sources = {
-        "evaluation": ("evaluation", evaluation()),
-        "predictors": ("predictors", predictors()),
-        "trajectory": ("trajectory_pca", trajectory()),
-        "components": ("trajectory_pca_components", components),
-        "llc": ("llc", llc),
+        "evaluation": evaluation(),
+        "predictors": predictors(),
+        "trajectory_pca": trajectory(),
+        "trajectory_pca_components": components,
+        "llc": llc,
     }
-    flags = ["--settings", "{}"]
     metadata = {"variant": "baseline", "num_tasks": ["1"], "seed": 0}
-    for flag, (name, frame) in sources.items():
+    for name, frame in sources.items():
         tables.write_table(tmp_path / name, name, frame, metadata)
-        flags += [f"--{flag}", str(tmp_path / name)]
-    flags += ["--probes", *(write_probe(tmp_path, m, 1.0, 2.0) for m in OOD)]
-    for name in ("transience", "claims"):
-        flags += [f"--{name}", str(tmp_path / name)]
-    monkeypatch.setattr("sys.argv", ["transient_ridge", *flags])
-    command.run(transient_ridge.main)
-    transience = tables.read_table(tmp_path / "transience", "transience").set_index("num_tasks")
+    paths = {name: str(tmp_path / name) for name in (*sources, "transience", "claims")}
+    read = {n: paths[n] for n in ("evaluation", "predictors", "trajectory_pca", "transience")}
+    probes = [str(write_probe(tmp_path, m, 1.0, 2.0)) for m in OOD]
+    run_command(transient_ridge.main, monkeypatch, **read, probes=probes)
+    transience = tables.read_table(paths["transience"], "transience").set_index("num_tasks")
     assert transience["transient"].to_dict() == {
         m: transient for m, (*_, transient) in EXPECTED.items()
     }
-    found = tables.read_table(tmp_path / "claims", "claims").set_index("claim")["verdict"]
+    run_command(claims_command.main, monkeypatch, **paths)
+    found = tables.read_table(paths["claims"], "claims").set_index("claim")["verdict"]
     assert found.index.tolist() == [one.name for one in claims.CLAIMS]
     assert found["ood_loss_rises_again"] == "fails"  # of M > 1 only 8 is transient

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,17 +32,31 @@ class Project:
         self, *flags: str, config: str = SMOKE, before: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as `make` does; `before` are words to start it with."""
-        words = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy"]
-        words += ["--keep-going", "--rerun-incomplete", *flags, "--configfile", config]
-        environment = os.environ | {"PYTHONPATH": "workflow/lib", "PYTHONWARNINGS": ""}
         return subprocess.run(
-            [*before, *words],
-            cwd=self.folder,
-            env=environment,
+            [*before, *self._words(*flags, config=config)],
+            **self._surroundings(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def start(self, *flags: str, config: str = SMOKE) -> subprocess.Popen:
+        """Start the same, in a process group of its own."""
+        return subprocess.Popen(
+            self._words(*flags, config=config),
+            **self._surroundings(),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _words(self, *flags: str, config: str) -> list[str]:
+        words = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy"]
+        return [*words, "--keep-going", "--rerun-incomplete", *flags, "--configfile", config]
+
+    def _surroundings(self) -> dict[str, Any]:
+        environment = os.environ | {"PYTHONPATH": "workflow/lib", "PYTHONWARNINGS": ""}
+        return {"cwd": self.folder, "env": environment}
 
     def watched(self, *targets: str, **options) -> subprocess.CompletedProcess[str]:
         """Run the smoke sweep, or what is asked for, with the output that `make` gives."""

@@ -61,3 +61,14 @@ def test_a_queued_job_refuses_an_edited_configuration(project, monkeypatch):
     assert run.stdout.splitlines()[-1] == (
         "the configuration was edited after this job was submitted; run snakemake again"
     )
+
+
+@pytest.mark.parametrize(("module", "refused"), [("training", True), ("figures", False)])
+def test_a_queued_job_refuses_edited_code_of_its_own(project, monkeypatch, module, refused):
+    monkeypatch.setenv(f"TRANSIENCE_CODE_transience_{module}", "that of other code")
+    target = "results/smoke/runs/baseline/M4_seed0/training.parquet"
+    assert project.planned(target)
+    run = project.snakemake("--mode", "remote", "--dry-run", target)
+    assert run.returncode == refused
+    message = "the code of transience.training was edited after this job was submitted; "
+    assert (message in run.stdout.splitlines()[-1]) == refused

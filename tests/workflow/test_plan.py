@@ -7,6 +7,7 @@ SWEEP = {
     "indicator_agreement": 1,
     "trajectory_pca": 1,
     "transient_ridge": 1,
+    "claims": 1,
     "figure": 7,
     "report": 1,
 }

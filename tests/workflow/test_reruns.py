@@ -6,8 +6,8 @@ import pytest
 
 RUNS = 6
 COLLECT = {"collect": 6, "indicator_agreement": 1}
-AFTER_PCA = {"transient_ridge": 1, "figure": 2, "report": 1}
-AFTER_RUNS = COLLECT | {"trajectory_pca": 1, "transient_ridge": 1, "figure": 7, "report": 1}
+AFTER_PCA = {"transient_ridge": 1, "claims": 1, "figure": 2, "report": 1}
+AFTER_RUNS = COLLECT | {"trajectory_pca": 1} | AFTER_PCA | {"figure": 7}
 RECORDED = {"configuration": 1}  # an edit of the configuration is written to config.json
 LIBRARY = "workflow/lib/transience"
 
@@ -35,6 +35,9 @@ def test_touched_files_redo_nothing(sweep):
         (f"{LIBRARY}/training.py", '"""', '"""In other words: '),
         (f"{LIBRARY}/training.py", "\n\n\n", "\n\n\n# A comment.\n"),
         ("workflow/rules/1_train.smk", "mem_mb=8000", "mem_mb=9000"),
+        ("workflow/rules/1_train.smk", "logs/train/", "logs/training/"),
+        ("workflow/rules/3_llc.smk", "threads: config", "threads: 1 or config"),
+        ("workflow/rules/1_train.smk", "# Train one", "# Here, train one"),
     ],
 )
 def test_edits_without_meaning_redo_nothing(sweep, file, old, new):
@@ -43,8 +46,8 @@ def test_edits_without_meaning_redo_nothing(sweep, file, old, new):
 
 
 EVALUATION = {"evaluate": RUNS, "collect": 2, "trajectory_pca": 1} | AFTER_PCA | {"figure": 6}
-AFTER_PREDICTORS = {"collect": 1, "transient_ridge": 1, "figure": 4, "report": 1}
-LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1} | AFTER_PCA | {"figure": 5}
+AFTER_PREDICTORS = {"collect": 1} | AFTER_PCA | {"figure": 4}
+LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1, "claims": 1, "figure": 3, "report": 1}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
 
 
@@ -65,6 +68,10 @@ INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure":
         ("num_components: 4", "num_components: 3", {"trajectory_pca": 1} | AFTER_PCA),
         ("dpi: 80", "dpi: 81", {"figure": 7, "report": 1}),
         ("threads: 1", "threads: 2", {"report": 1}),
+        ("save_state_every_seconds: 60", "save_state_every_seconds: 61", {"report": 1}),
+        ("baseline: {}", "baseline: {}\n  wide: {model: {width: 20}}", runs(RUNS) | AFTER_RUNS),
+        ("variants:", "variants:\n  one: {sweep: {seeds: [5]}}", runs(3) | AFTER_RUNS),
+        ("beta1: 0.9\n  beta2: 0.999", "beta1: 0.999\n  beta2: 0.9", runs(RUNS) | AFTER_RUNS),
         ("device: cpu", "device: auto", {"report": 1}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -83,12 +90,26 @@ def test_edits_of_the_configuration(sweep, old, new, expected):
         ("indicators", INDICATORS),
         ("trajectory_pca", {"trajectory_pca": 1} | AFTER_PCA),
         ("figures/style", {"figure": 7, "report": 1}),
+        ("transient_ridge", AFTER_PCA),
+        ("claims/behaviour", {"claims": 1, "report": 1}),
+        ("collect", AFTER_RUNS),
         ("command", runs(RUNS) | AFTER_RUNS),
     ],
 )
 def test_edits_of_the_code(sweep, module, expected):
     sweep.edit(f"{LIBRARY}/{module}.py", "\n\n\n", "\n\n\nADDED = 1\n")
     assert sweep.planned() == expected
+
+
+def test_a_variants_own_setting_retrains_that_variant(sweep):
+    edit = {"one: {": "one: {model: {width: 20}, "}
+    sweep.edit("config/smoke.yaml", "variants:", "variants:\n  one: {sweep: {seeds: [5]}}")
+    assert sweep.snakemake().returncode == 0
+    for old, new in edit.items():
+        sweep.edit("config/smoke.yaml", old, new)
+    assert sweep.planned() == RECORDED | runs(3) | AFTER_RUNS
+    sweep.edit("config/smoke.yaml", "num_steps: 300", "num_steps: 301")
+    assert sweep.planned() == RECORDED | runs(RUNS + 3) | AFTER_RUNS
 
 
 def test_an_edited_template_redoes_the_report(sweep):
@@ -111,7 +132,7 @@ def test_deleted_checkpoints_are_not_missed_until_they_are_needed(sweep):
         ("runs/baseline/M4_seed0/llc.parquet", LLC | {"llc": 1}),
         (
             "tables/predictors.parquet",
-            {"collect": 1, "transient_ridge": 1, "figure": 4, "report": 1},
+            AFTER_PREDICTORS,
         ),
         ("figures/figure1.pdf", {"figure": 1, "report": 1}),
     ],

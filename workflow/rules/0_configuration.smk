@@ -35,10 +35,11 @@ try:
 except InputError as error:
     stop_at([f"mistakes in {' + '.join(FILES)}", str(error)])
 
-# A job on a cluster reads the configuration when it starts, perhaps long after its submission.
+# A job on a cluster reads configuration and code when it starts, perhaps long after its submission.
+EDITED = "was edited after this job was submitted; run snakemake again"
 DIGEST = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 if workflow.is_main_process:
     stop_at(preflight.problems(Path("results", config["experiment"]), config, FILES))
     os.environ.update(TRANSIENCE_CONFIGURATION=DIGEST)
 elif os.environ.get("TRANSIENCE_CONFIGURATION", DIGEST) != DIGEST:
-    stop_at(["the configuration was edited after this job was submitted; run snakemake again"])
+    stop_at([f"the configuration {EDITED}"])

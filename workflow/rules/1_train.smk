@@ -19,12 +19,14 @@ rule train:
         runtime=1440,
         gpu=GPUS,
         device=DEVICE,
+        save_state_every=config["execution"]["save_state_every_seconds"],
     params:
         cfg=settings("task", "model", "training", "checkpoints"),
-        code=code_digest("transience.training"),
+        code=code_of("transience.training"),
     shell:
         "python -m transience.training --settings {params.cfg:q} --code {params.code}"
         " --device {resources.device} --threads {threads}"
         " --variant {wildcards.variant} --num-tasks {wildcards.num_tasks} --seed {wildcards.seed}"
         " --state-dir results/{wildcards.experiment}/.resume/{wildcards.variant}_M{wildcards.num_tasks}_seed{wildcards.seed}"
+        " --save-state-every {resources.save_state_every}"
         " --checkpoints {output.checkpoints:q} --training {output.training:q} > {log:q} 2>&1"

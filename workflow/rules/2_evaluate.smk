@@ -23,7 +23,7 @@ rule evaluate:
         device=DEVICE,
     params:
         cfg=settings("task", "model", "evaluation", "probe"),
-        code=code_digest("transience.evaluation"),
+        code=code_of("transience.evaluation"),
     shell:
         "python -m transience.evaluation --settings {params.cfg:q} --code {params.code}"
         " --device {resources.device} --threads {threads}"

@@ -23,11 +23,12 @@ rule llc:
         device=DEVICE,
     params:
         cfg=settings("task", "model", "llc"),
-        code=code_digest("transience.llc"),
+        code=code_of("transience.llc"),
     shell:
         "python -m transience.llc --settings {params.cfg:q} --code {params.code}"
         " --device {resources.device} --threads {threads}"
         " --variant {wildcards.variant} --num-tasks {wildcards.num_tasks} --seed {wildcards.seed}"
+        " --state-dir results/{wildcards.experiment}/.resume/llc_{wildcards.variant}_M{wildcards.num_tasks}_seed{wildcards.seed}"
         " --checkpoints {input.checkpoints:q}"
         " --llc {output.llc:q} --llc-trace {output.llc_trace:q} > {log:q} 2>&1"
 
@@ -51,7 +52,7 @@ rule indicators:
         device=DEVICE,
     params:
         cfg=settings("task", "model", "llc", "indicators"),
-        code=code_digest("transience.indicators"),
+        code=code_of("transience.indicators"),
     shell:
         "python -m transience.indicators --settings {params.cfg:q} --code {params.code}"
         " --device {resources.device} --threads {threads}"

@@ -22,7 +22,7 @@ rule collect:
         runtime=60,
     params:
         cfg=settings(),
-        code=code_digest("transience.collect"),
+        code=code_of("transience.collect"),
     shell:
         "python -m transience.collect --settings {params.cfg:q} --code {params.code}"
         " --table {wildcards.table} --inputs {input:q} --output {output:q} > {log:q} 2>&1"
@@ -46,7 +46,7 @@ rule indicator_agreement:
         runtime=60,
     params:
         cfg=settings(),
-        code=code_digest("transience.indicator_agreement"),
+        code=code_of("transience.indicator_agreement"),
     shell:
         "python -m transience.indicator_agreement --settings {params.cfg:q} --code {params.code}"
         " --indicators {input.indicators:q} --llc {input.llc:q} --output {output:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
-# Where the trajectories go: one PCA of all checkpoints of all task diversities, and when and how
-# far each run bends towards ridge: the paper's claims, tested.
+# Where the trajectories go: one PCA of all checkpoints of all task diversities; when and how far
+# each run bends towards ridge; and the paper's claims, tested.
 
 
 rule trajectory_pca:
@@ -20,7 +20,7 @@ rule trajectory_pca:
         runtime=120,
     params:
         cfg=settings("trajectory_pca"),
-        code=code_digest("transience.trajectory_pca"),
+        code=code_of("transience.trajectory_pca"),
     shell:
         "python -m transience.trajectory_pca --settings {params.cfg:q} --code {params.code}"
         " --threads {threads} --probes {input.probes:q}"
@@ -32,12 +32,9 @@ rule transient_ridge:
         probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
         evaluation="results/{experiment}/tables/evaluation.parquet",
         predictors="results/{experiment}/tables/predictors.parquet",
-        trajectory="results/{experiment}/tables/trajectory_pca.parquet",
-        components="results/{experiment}/tables/trajectory_pca_components.parquet",
-        llc="results/{experiment}/tables/llc.parquet",
+        trajectory_pca="results/{experiment}/tables/trajectory_pca.parquet",
     output:
-        transience="results/{experiment}/tables/transience.parquet",
-        claims="results/{experiment}/tables/claims.parquet",
+        "results/{experiment}/tables/transience.parquet",
     log:
         "results/{experiment}/logs/transient_ridge/sweep.log",
     benchmark:
@@ -50,10 +47,40 @@ rule transient_ridge:
         runtime=120,
     params:
         cfg=settings(),
-        code=code_digest("transience.transient_ridge"),
+        code=code_of("transience.transient_ridge"),
     shell:
         "python -m transience.transient_ridge --settings {params.cfg:q} --code {params.code}"
         " --threads {threads} --probes {input.probes:q} --evaluation {input.evaluation:q}"
-        " --predictors {input.predictors:q} --trajectory {input.trajectory:q}"
-        " --components {input.components:q} --llc {input.llc:q}"
-        " --transience {output.transience:q} --claims {output.claims:q} > {log:q} 2>&1"
+        " --predictors {input.predictors:q} --trajectory-pca {input.trajectory_pca:q}"
+        " --transience {output:q} > {log:q} 2>&1"
+
+
+rule claims:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        predictors="results/{experiment}/tables/predictors.parquet",
+        trajectory_pca="results/{experiment}/tables/trajectory_pca.parquet",
+        components="results/{experiment}/tables/trajectory_pca_components.parquet",
+        llc="results/{experiment}/tables/llc.parquet",
+        transience="results/{experiment}/tables/transience.parquet",
+    output:
+        "results/{experiment}/tables/claims.parquet",
+    log:
+        "results/{experiment}/logs/claims/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/claims/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        cfg=settings(),
+        code=code_of("transience.claims"),
+    shell:
+        "python -m transience.claims --settings {params.cfg:q} --code {params.code}"
+        " --evaluation {input.evaluation:q} --predictors {input.predictors:q}"
+        " --trajectory-pca {input.trajectory_pca:q}"
+        " --trajectory-pca-components {input.components:q} --llc {input.llc:q}"
+        " --transience {input.transience:q} --claims {output:q} > {log:q} 2>&1"

@@ -35,7 +35,7 @@ rule figure:
         runtime=60,
     params:
         cfg=settings("figures"),
-        code=code_digest("transience.figures"),
+        code=code_of("transience.figures"),
     shell:
         "python -m transience.figures --settings {params.cfg:q} --code {params.code}"
         " --figure {wildcards.figure} --tables-dir results/{wildcards.experiment}/tables"

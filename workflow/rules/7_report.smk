@@ -45,7 +45,7 @@ rule report:
         runtime=60,
     params:
         cfg=settings(),
-        code=code_digest("transience.report", *REPORT),
+        code=code_of("transience.report", *REPORT),
     shell:
         "python -m transience.report --settings {params.cfg:q} --code {params.code}"
         " --tables-dir results/{wildcards.experiment}/tables"

@@ -38,7 +38,7 @@ rule calibrate_llc:
         device=DEVICE,
     params:
         cfg=settings("task", "model", "llc", "llc_calibration"),
-        code=code_digest("transience.llc_calibration"),
+        code=code_of("transience.llc_calibration"),
     shell:
         "python -m transience.llc_calibration --settings {params.cfg:q} --code {params.code}"
         " --device {resources.device} --threads {threads}"
@@ -66,7 +66,7 @@ rule collect_llc_calibration:
         runtime=60,
     params:
         cfg=settings(),
-        code=code_digest("transience.collect"),
+        code=code_of("transience.collect"),
     shell:
         "python -m transience.collect --settings {params.cfg:q} --code {params.code}"
         " --table {wildcards.table} --inputs {input:q} --output {output:q} > {log:q} 2>&1"
@@ -91,7 +91,7 @@ rule propose_llc:
         runtime=60,
     params:
         cfg=settings("llc"),
-        code=code_digest("transience.llc_proposal"),
+        code=code_of("transience.llc_proposal"),
     shell:
         "python -m transience.llc_proposal --settings {params.cfg:q} --code {params.code}"
         " --calibration {input.calibration:q} --curvature {input.curvature:q}"
@@ -119,7 +119,7 @@ rule llc_calibration_figure:
         runtime=60,
     params:
         cfg=settings("figures"),
-        code=code_digest("transience.figures.calibration"),
+        code=code_of("transience.figures.calibration"),
     shell:
         "python -m transience.figures.calibration --settings {params.cfg:q} --code {params.code}"
         " --tables-dir results/{wildcards.experiment}/tables --output {output.png:q}"

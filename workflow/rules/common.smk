@@ -25,6 +25,21 @@ wildcard_constraints:
     seed="|".join({str(seed) for _, _, seed in RUNS}),
 
 
+def code_of(module: str, *data_files: Path):
+    """Param: digest of what a module runs. A queued job refuses if that was edited meanwhile."""
+    digest = code_digest(module, *data_files)
+    variable = f"TRANSIENCE_CODE_{module.replace('.', '_')}"
+    if workflow.is_main_process:
+        os.environ[variable] = digest
+
+    def code(wildcards) -> str:
+        if os.environ.get(variable, digest) != digest:
+            stop_at([f"the code of {module} {EDITED}"])
+        return digest
+
+    return code
+
+
 def settings(*sections: str):
     """Param: these sections of the variant that the wildcards name (or of the base), as JSON."""
 

@@ -27,7 +27,10 @@ and its conventions are those of `transience.sgld`. What else the number depends
 import argparse
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +44,7 @@ from transience.gradients import LossAndGradient
 from transience.llc_estimate import LLCEstimate, LLCSettings, draw_table, summary_table
 from transience.minibatches import Data, FixedData, FreshData, sample_losses
 from transience.randomness import generator
+from transience.resume import state_folder
 from transience.run_identity import open_checkpoints
 from transience.sgld import Batch, Chain, Losses, ValueAndGradient, sample_chain
 from transience.tasks import format_num_tasks, sample_sequences, task_set
@@ -193,18 +197,23 @@ def choose_checkpoints(saved: Sequence[int], wanted: Sequence[int | float | str]
 
 
 def estimate_run(
-    reader: CheckpointReader, args: argparse.Namespace, device: torch.device
+    reader: CheckpointReader,
+    args: argparse.Namespace,
+    device: torch.device,
+    finished: Collection[int] = (),
 ) -> Iterator[tuple[int, LLCEstimate]]:
-    """Estimate the LLC of a run's chosen checkpoints, on sequences of its q_M."""
+    """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M."""
     section = dict(args.settings["llc"])
     model = LossAndGradient(Architecture.from_settings(args.settings))
     indices = choose_checkpoints(reader.steps, section.pop("checkpoints"))
     data = dataset(section.pop("num_sequences"), args, device)
     settings = LLCSettings(**section, seed=args.seed)
     what = f"llc {args.variant} M={format_num_tasks(args.num_tasks)} seed={args.seed}"
-    draws = len(indices) * settings.num_chains * (settings.num_burn_in + settings.num_draws)
-    progress, done = command.Progress(draws, what, "draw"), itertools.count(1)
-    for index in indices:
+    draws = settings.num_chains * (settings.num_burn_in + settings.num_draws)  # of a checkpoint
+    left = [index for index in indices if reader.steps[index] not in finished]
+    done = itertools.count(draws * (len(indices) - len(left)))
+    progress = command.Progress(draws * len(indices), what, "draw", done=next(done))
+    for index in left:
         step = reader.steps[index]
         fresh = settings.data_mode == "fresh"
         try:
@@ -241,22 +250,48 @@ def fresh_batches(
 
 
 def main() -> None:
-    """Estimate the LLC of a run's chosen checkpoints and write the tables llc and llc_trace."""
+    """Estimate the LLC of a run's chosen checkpoints and write the tables llc and llc_trace.
+
+    What a killed job had finished, checkpoint by checkpoint, waits in `--state-dir`.
+    """
     flags = command.parser(main.__doc__)
     command.add_run_flags(flags)
-    for name in ("--checkpoints", "--llc", "--llc-trace"):
-        flags.add_argument(name, required=True, metavar="FILE")
+    for name in ("--checkpoints", "--llc", "--llc-trace", "--state-dir"):
+        flags.add_argument(name, required=True, metavar="PATH")
     args = flags.parse_args()
     device = command.use_resources(args)
     reader = open_checkpoints(args)
-    run = {"variant": args.variant, "num_tasks": args.num_tasks, "seed": args.seed}
-    summaries, draws = [], []
-    for step, estimate in estimate_run(reader, args, device):
-        summaries.append(summary_table(estimate, run | {"step": step}))
-        draws.append(draw_table(estimate, run | {"step": step}))
     metadata = command.provenance(args)
-    tables.write_table(args.llc, "llc", pd.concat(summaries), metadata)
-    tables.write_table(args.llc_trace, "llc_trace", pd.concat(draws), metadata)
+    folder = state_folder(args, device, reader.metadata)
+    kept = _read_state(folder, reader.steps)
+    run = {"variant": args.variant, "num_tasks": args.num_tasks, "seed": args.seed}
+    for step, estimate in estimate_run(reader, args, device, kept):
+        kept[step] = {
+            "llc_trace": draw_table(estimate, run | {"step": step}),
+            "llc": summary_table(estimate, run | {"step": step}),
+        }
+        for name, frame in kept[step].items():
+            tables.write_table(folder / f"{name}_{step}.parquet", name, frame, metadata)
+    for name, path in {"llc": args.llc, "llc_trace": args.llc_trace}.items():
+        whole = pd.concat([kept[step][name] for step in sorted(kept)])
+        tables.write_table(path, name, whole, metadata)
+    shutil.rmtree(args.state_dir)
+
+
+def _read_state(folder: Path, steps: Sequence[int]) -> dict[int, dict[str, pd.DataFrame]]:
+    """Tables of the checkpoints that an earlier start of this very job finished, by step."""
+    kept = {}
+    for step in steps:
+        paths = {name: folder / f"{name}_{step}.parquet" for name in ("llc", "llc_trace")}
+        if not all(path.exists() for path in paths.values()):
+            continue
+        try:
+            kept[step] = {name: tables.read_table(path, name) for name, path in paths.items()}
+        except InputError as error:
+            print(f"{error}; estimating step {step} again", file=sys.stderr)
+    if kept:
+        print(f"resuming after {len(kept)} checkpoints", file=sys.stderr)
+    return kept
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ Where each hyperparameter comes from is said in `config/paper.yaml`.
 """
 
 import contextlib
-import hashlib
-import json
 import math
 import shutil
 import signal
@@ -26,6 +24,7 @@ from transience import command
 from transience.checkpoints import CheckpointWriter, schedule
 from transience.errors import InputError
 from transience.gradients import LossAndGradient
+from transience.resume import state_folder
 from transience.tables import replacing, write_table
 from transience.tasks import format_num_tasks, sample_sequences, task_set
 from transience.transformer import (
@@ -179,6 +178,7 @@ def main() -> None:
     parser = command.parser("Train one model and keep its checkpoints.")
     command.add_run_flags(parser)
     parser.add_argument("--state-dir", type=Path, required=True, help="where to keep its state")
+    parser.add_argument("--save-state-every", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--training", type=Path, required=True)
     args = parser.parse_args()
@@ -209,7 +209,7 @@ def _run(args: Any, device: torch.device, stop: list[int]) -> None:
         if state.step in writer.index:
             writer.write(state.step, state.vector)
         progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
-        if stop or time.monotonic() - saved > settings["save_state_every_seconds"]:
+        if stop or time.monotonic() - saved > args.save_state_every:
             _save(folder, writer, state)
             saved = time.monotonic()
         if stop:
@@ -221,11 +221,8 @@ def _run(args: Any, device: torch.device, stop: list[int]) -> None:
 def _resume(
     args: Any, architecture: Architecture, device: torch.device
 ) -> tuple[Path, TrainingState]:
-    """Folder of the state of this very run (settings, code, identity), and where to start."""
-    identity = [args.settings, args.code, args.variant, args.num_tasks, args.seed, device]
-    text = json.dumps([str(part) for part in identity], sort_keys=True)
-    folder = args.state_dir / hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+    """Folder of the state of this very run, and where to start."""
+    folder = state_folder(args, device)
     path = folder / "state.safetensors"
     if path.exists() and (folder / "checkpoints.partial").exists():
         try:

@@ -1,8 +1,8 @@
 """Transient ridge: when each run is nearest to the general solution, and what becomes of it.
 
 From the tables of a sweep: t_crit, the step of least out-of-distribution (OOD) loss (paper,
-section 5), distances to dMMSE_M and ridge then and at the end, the bend of the trajectory towards
-ridge, and the verdict on each of the paper's claims (`transience.claims`).
+section 5), distances to dMMSE_M and ridge then and at the end, and the bend of the trajectory
+towards ridge.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from transience import claims, command
+from transience import command
 from transience.tables import read_metadata, read_table, write_table
 from transience.trajectory_pca import Trajectory, group_runs, path_and_ideals, read_trajectory
 
@@ -115,25 +115,18 @@ def _distance(predictions: np.ndarray, others: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Write the table transience, and the paper's claims with their verdicts."""
+    """Write the table transience."""
     flags = command.parser(main.__doc__)
     flags.add_argument("--probes", nargs="+", required=True, metavar="RUN_TABLE")
-    inputs = ("evaluation", "predictors", "trajectory", "components", "llc")
-    for name in (*inputs, "transience", "claims"):
-        flags.add_argument(f"--{name}", required=True, metavar="FILE")
+    inputs = ("evaluation", "predictors", "trajectory_pca")
+    for name in (*inputs, "transience"):
+        flags.add_argument(f"--{name.replace('_', '-')}", required=True, metavar="FILE")
     args = flags.parse_args()
-    names = {"trajectory": "trajectory_pca", "components": "trajectory_pca_components"}
-    sources = {names.get(name, name): getattr(args, name) for name in inputs}
-    tables = {name: read_table(path, name) for name, path in sources.items()}
-    ends = probe_end_distances(args.probes)
-    tables["transience"] = transience_table(
-        tables["evaluation"], tables["predictors"], tables["trajectory_pca"], ends
-    )
-    merged = read_metadata(args.evaluation)
-    metadata = {key: merged[key] for key in ("variant", "num_tasks", "seed")}
-    metadata |= command.provenance(args, "cpu")
-    write_table(args.transience, "transience", tables["transience"], metadata)
-    write_table(args.claims, "claims", claims.check(tables), metadata)
+    tables = [read_table(getattr(args, name), name) for name in inputs]
+    table = transience_table(*tables, probe_end_distances(args.probes))
+    metadata = read_metadata(args.evaluation)
+    metadata = {key: metadata[key] for key in ("variant", "num_tasks", "seed")}
+    write_table(args.transience, "transience", table, metadata | command.provenance(args, "cpu"))
 
 
 if __name__ == "__main__":
