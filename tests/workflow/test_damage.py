@@ -1,5 +1,6 @@
 """Damaged or foreign files, and places that can't be written to: one clear line, nothing lost."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -143,4 +144,31 @@ def test_a_full_disk(sweep):
     assert run.returncode == 1
     assert "FAILED  llc baseline M=4 seed=0" in run.stdout
     assert "no space left on" in run.stdout.lower()
+    assert "Traceback" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "target", "line"),
+    [
+        (
+            "device: cpu",
+            "device: cuda",
+            "training.parquet",
+            "error: execution.device: expected a CUDA device, found none; use auto or cpu",
+        ),
+        (
+            "num_sequences: 32",
+            "num_sequences: 2000000000",
+            "evaluation.parquet",
+            r"error: out of memory: .* \(use a smaller batch or machine\)",
+        ),
+    ],
+)
+def test_a_machine_that_lacks_what_was_asked_for(sweep, old, new, target, line):
+    sweep.edit("config/smoke.yaml", old, new)
+    (sweep.results / RUN / target).unlink()
+    run = sweep.watched(f"results/smoke/{RUN}/{target}")
+    assert run.returncode == 1
+    (found,) = re.findall(r"^ *(error: .*)$", run.stdout, re.MULTILINE)
+    assert re.fullmatch(line, found)
     assert "Traceback" not in run.stdout

@@ -83,7 +83,7 @@ def resolve_device(text: str) -> torch.device:
 
     available = torch.cuda.is_available()
     if text == "cuda" and not available:
-        raise InputError("--device: expected a CUDA device, found none; use auto or cpu")
+        raise InputError("execution.device: expected a CUDA device, found none; use auto or cpu")
     return torch.device("cuda" if available and text != "cpu" else "cpu")
 
 
