@@ -3,6 +3,7 @@
 #   make            set up .venv, run the default sweep, name the report
 #   make smoke      the same with a tiny sweep, in about a minute
 #   make calibrate  check the settings of the LLC on the default sweep, name the proposal
+#   make verify     check that the results of the default sweep belong together
 #   make test       set up .venv, run the tests
 #   make oracles    known answers for the LLC estimator, the full grid (about ten minutes)
 #   make lint       set up .venv, check style and the workflow
@@ -19,7 +20,7 @@ SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger swee
 	--scheduler greedy --rerun-incomplete --keep-going
 report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
 
-.PHONY: sweep smoke calibrate test oracles lint
+.PHONY: sweep smoke calibrate verify test oracles lint
 
 sweep: $(READY)
 	@$(SWEEP)
@@ -32,6 +33,9 @@ smoke: $(READY)
 calibrate: $(READY)
 	@$(SWEEP) llc_calibration
 	@echo "Proposal: $(dir $(call report,config/config.yaml))llc_proposal.yaml"
+
+verify: $(READY)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify $(patsubst %/,%,$(dir $(call report,config/config.yaml)))
 
 test: $(READY)
 	@$(BIN)/python -m pytest

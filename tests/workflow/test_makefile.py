@@ -35,6 +35,11 @@ def test_the_report_is_named_at_the_end(project):
         assert last == f'echo "Report: results/{name}/report.html"'
 
 
+def test_verify_looks_at_the_default_sweep(project):
+    words = make(project, "-n", "verify").stdout.split()
+    assert words[-3:] == ["-m", "transience.verify", "results/laptop"]
+
+
 def test_snakemake_takes_the_targets_for_targets(project):
     (project.folder / ".venv").symlink_to(Path(sys.prefix))
     first = {"sweep": "train", "smoke": "train", "calibrate": "calibrate_llc"}
