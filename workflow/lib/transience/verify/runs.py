@@ -125,8 +125,13 @@ def _step_lines(files: dict[str, File], saved: list[int], settings: Config) -> I
             steps = [saved[index] for index in choose_checkpoints(saved, chosen[name])]
         found = sorted(files[name].content["step"].dropna().unique().tolist())
         if found != steps:
-            wanted = f"the {len(steps)} steps that the checkpoints give"
-            yield from difference_line(files[name], wanted, f"{len(found)}, not the same")
+            wanted = f"the steps {_in_short(steps)} of the checkpoints"
+            yield from difference_line(files[name], wanted, _in_short(found))
+
+
+def _in_short(steps: list[int]) -> str:
+    shown = map(str, steps if len(steps) <= 6 else [*steps[:3], "…", *steps[-2:]])
+    return f"{', '.join(shown)} ({len(steps)} in all)"
 
 
 def _training_lines(file: File, asked: Namespace) -> Iterator[str]:
