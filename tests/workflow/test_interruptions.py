@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -65,15 +66,15 @@ def test_killed_at_20_random_moments(project, tmp_path):
     chance = random.Random(0)
     logs, kills = set(), 0
     while kills < 20:
-        killed = kill_after(project, chance.uniform(2, 9), chance.choice(SIGNALS))
-        logs |= {path.read_text() for path in project.results.glob("logs/*/*.log")}
-        kills += killed
-        if not killed:
-            break
+        if kill_after(project, chance.uniform(2, 7), chance.choice(SIGNALS)):
+            kills += 1
+            logs |= {path.read_text() for path in project.results.glob("logs/*/*.log")}
+        else:  # done in spite of the kills: once more
+            assert same(project.results, undisturbed.results)
+            shutil.rmtree(project.results)
     last = project.snakemake(*TARGETS, "--nolock")
     assert last.returncode == 0, last.stdout
     assert same(project.results, undisturbed.results)
-    assert kills >= 5  # a fast machine may be done before all twenty
     assert any("resuming at step" in log for log in logs)
     assert not list((project.results / ".resume").iterdir())
 
