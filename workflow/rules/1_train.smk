@@ -15,7 +15,7 @@ rule train:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=1440,
         gpu=GPUS,
         device=DEVICE,

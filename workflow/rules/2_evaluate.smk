@@ -17,7 +17,7 @@ rule evaluate:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
         gpu=GPUS,
         device=DEVICE,

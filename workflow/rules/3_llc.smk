@@ -17,7 +17,7 @@ rule llc:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=720,
         gpu=GPUS,
         device=DEVICE,
@@ -46,7 +46,7 @@ rule indicators:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
         gpu=GPUS,
         device=DEVICE,

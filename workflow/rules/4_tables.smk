@@ -18,8 +18,8 @@ rule collect:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.collect"),
@@ -42,8 +42,8 @@ rule indicator_agreement:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.indicator_agreement"),

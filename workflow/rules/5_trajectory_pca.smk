@@ -1,6 +1,20 @@
 # Where the trajectories go: one PCA of all checkpoints of all task diversities; when and how far
 # each run bends towards ridge; and the paper's claims, tested.
 
+# Predictions of the runs that one PCA takes, in float32: 2 GB for the paper's sweep.
+PROBES_MB = (
+    len(RUNS)
+    // len({(variant, seed) for variant, _, seed in RUNS})
+    * (
+        config["training"]["num_steps"] // config["checkpoints"]["linear_every"]
+        + config["checkpoints"]["logarithmic_count"]
+    )
+    * config["probe"]["num_sequences"]
+    * config["task"]["num_examples"]
+    * 4
+    // 2**20
+)
+
 
 rule trajectory_pca:
     input:
@@ -16,8 +30,8 @@ rule trajectory_pca:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=16000,
-        runtime=120,
+        mem_mb=memory(1500 + 4 * PROBES_MB),
+        runtime=60,
     params:
         cfg=settings("trajectory_pca"),
         code=code_of("transience.trajectory_pca"),
@@ -43,8 +57,8 @@ rule transient_ridge:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=16000,
-        runtime=120,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.transient_ridge"),

@@ -31,8 +31,8 @@ rule figure:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings("figures"),
         code=code_of("transience.figures"),

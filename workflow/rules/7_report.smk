@@ -18,7 +18,7 @@ rule configuration:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         cfg=slice_json(config, *config, configuration_files=FILES),
@@ -41,8 +41,8 @@ rule report:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.report", *REPORT),

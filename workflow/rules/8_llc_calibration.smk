@@ -32,7 +32,7 @@ rule calibrate_llc:
         "../../envs/transience.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=720,
         gpu=GPUS,
         device=DEVICE,
@@ -62,8 +62,8 @@ rule collect_llc_calibration:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.collect"),
@@ -87,8 +87,8 @@ rule propose_llc:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings("llc"),
         code=code_of("transience.llc_proposal"),
@@ -115,8 +115,8 @@ rule llc_calibration_figure:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings("figures"),
         code=code_of("transience.figures.calibration"),

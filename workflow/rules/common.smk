@@ -18,6 +18,11 @@ DEVICE = config["execution"]["device"]
 GPUS = int(DEVICE == "cuda")
 
 
+def memory(megabytes: int):
+    """Resource: so much memory, and as much again at every further attempt."""
+    return lambda wildcards, attempt: attempt * megabytes
+
+
 wildcard_constraints:
     experiment=config["experiment"],
     variant="|".join({variant for variant, _, _ in RUNS}),
