@@ -6,6 +6,7 @@
 #   make verify     check that the results of the default sweep belong together
 #   make test       set up .venv, run the tests
 #   make oracles    known answers for the LLC estimator, the full grid (about ten minutes)
+#   make slurm-test start a SLURM cluster on this machine, run sweeps on it, stop it (Debian, root)
 #   make lint       set up .venv, check style and the workflow
 #
 # CORES=4 limits the cores, PYTHON=python3.12 chooses an interpreter.
@@ -15,12 +16,14 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/.installed
+SLURM_READY := .venv/.installed-slurm
+CLUSTER := tests/workflow/slurm/local_cluster.sh
 # Ends with an option that takes no values, or it would take the target for one.
 SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger sweep \
 	--scheduler greedy --rerun-incomplete --keep-going
 report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
 
-.PHONY: sweep smoke calibrate verify test oracles lint
+.PHONY: sweep smoke calibrate verify test oracles slurm-test cluster-check lint
 
 sweep: $(READY)
 	@$(SWEEP)
@@ -43,6 +46,13 @@ test: $(READY)
 oracles: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m oracles
 
+slurm-test: cluster-check $(SLURM_READY)
+	@$(CLUSTER) up
+	@$(BIN)/python -m pytest -m slurm; status=$$?; $(CLUSTER) down; exit $$status
+
+cluster-check:
+	@$(CLUSTER) check
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,5 +65,9 @@ $(READY): envs/requirements.txt
 		"name another: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up .venv with the versions of $< (once, some minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(SLURM_READY): envs/requirements-slurm.txt $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
 	@touch $@

@@ -1,0 +1,244 @@
+"""Sweeps on a real SLURM cluster of one node, through the profile: `make slurm-test`."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.slurm
+
+RUN = "results/smoke/runs/baseline/M4_seed0"
+CHECKPOINTS = f"{RUN}/checkpoints.safetensors"
+LOG = "results/smoke/logs/train/baseline_M4_seed0.log"
+REFUSAL = "the configuration was edited after this job was submitted; run snakemake again"
+
+
+def slurm(*words: str) -> str:
+    """What one of SLURM's commands prints."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: int = 240) -> None:
+    """Wait; the limit is only there to end a test that hangs."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Snakemake at work on the cluster."""
+
+    process: subprocess.Popen
+    folder: Path
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    @property
+    def name(self) -> str:
+        """Name that all its jobs have in SLURM."""
+        return re.search(r"^SLURM run ID: (\S+)", self.output, re.MULTILINE)[1]
+
+    def jobs(self, *columns: str) -> list[list[str]]:
+        """Each call of sbatch, in order: these columns of the accounting."""
+        words = ["-X", "-n", "-P", "-S", "now-1days", "--name", self.name]
+        lines = slurm("sacct", *words, "--format", ",".join(columns)).splitlines()
+        return [line.split("|") for line in lines]
+
+    def wait_for_queue(self) -> str:
+        """Wait until a job is in the queue, and return SLURM's description of it."""
+        wait_until("a job in the queue", lambda: "has been submitted" in self.output)
+        return slurm("scontrol", "show", "job", self.in_queue()[0])
+
+    def in_queue(self) -> list[str]:
+        """Numbers of its jobs that wait or run."""
+        return slurm("squeue", "-h", "-o", "%i", "--name", self.name).split()
+
+    def logs(self) -> str:
+        """What failed jobs left in SLURM's logs."""
+        logs = (self.folder / "results/logs/slurm").rglob("*.log")
+        return "\n".join(log.read_text() for log in logs)
+
+
+@contextmanager
+def submitted(project, *flags: str, partition: str = "cpu") -> Iterator[Submission]:
+    """Start the documented command; whatever happens, leave nothing on the cluster."""
+    words = [sys.executable, "-m", "snakemake", *flags, "--configfile", "config/smoke.yaml"]
+    words += ["--workflow-profile", "workflow/profiles/slurm"]
+    words += ["--slurm-init-seconds-before-status-checks", "5"]
+    environment = os.environ | {
+        "PYTHONPATH": "workflow/lib",
+        "PYTHONWARNINGS": "",
+        "TRANSIENCE_SLURM_ACCOUNT": "sweep",
+        "TRANSIENCE_SLURM_PARTITION": partition,
+    }
+    with open(project.folder / "output.txt", "w") as output:
+        process = subprocess.Popen(
+            words, cwd=project.folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    submission = Submission(process, project.folder)
+    try:
+        yield submission
+    finally:
+        process.kill()
+        process.wait()
+        if "SLURM run ID" in submission.output:
+            slurm("scancel", "--name", submission.name)
+
+
+def finish(submission: Submission, code: int = 0) -> None:
+    """Wait for the end and the exit code."""
+    assert submission.process.wait(timeout=900) == code, submission.output
+
+
+@pytest.fixture
+def closed() -> Iterator[Callable[[], None]]:
+    """A partition `cpu` that queues jobs and starts none, and how to open it."""
+
+    def set_state(state: str) -> None:
+        slurm("scontrol", "update", "PartitionName=cpu", f"State={state}")
+
+    set_state("DOWN")
+    yield lambda: set_state("UP")
+    set_state("UP")
+
+
+def lengthen(project) -> None:
+    """Train for as long as it takes to be interrupted, saving the state every second."""
+    project.edit("config/smoke.yaml", "num_steps: 300", "num_steps: 10000")
+    project.edit(
+        "config/smoke.yaml", "save_state_every_seconds: 60.0", "save_state_every_seconds: 1.0"
+    )
+
+
+@pytest.fixture(scope="session")
+def undisturbed(finished, tmp_path_factory) -> dict[str, torch.Tensor]:
+    """Checkpoints of the long training, made in one go on this machine."""
+    project = finished[0].copy(tmp_path_factory.mktemp("undisturbed") / "project")
+    shutil.rmtree(project.folder / "results")
+    lengthen(project)
+    run = project.snakemake(CHECKPOINTS)
+    assert run.returncode == 0, run.stdout
+    return load_file(project.folder / CHECKPOINTS)
+
+
+def check_resumed(project, expected: dict[str, torch.Tensor]) -> None:
+    """The last attempt went on from a saved state, and the checkpoints show no trace of it."""
+    first = (project.folder / LOG).read_text().splitlines()[0]
+    assert re.fullmatch(r"resuming at step [1-9]\d*", first)
+    found = load_file(project.folder / CHECKPOINTS)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Tables of a sweep, without the times."""
+    frames = {path.stem: pd.read_parquet(path) for path in folder.glob("tables/*.parquet")}
+    return {name: frame.drop(columns="seconds", errors="ignore") for name, frame in frames.items()}
+
+
+def test_the_smoke_sweep(project, finished):
+    with submitted(project) as submission:
+        finish(submission)
+    jobs = submission.jobs("State", "Comment")
+    assert {state for state, _ in jobs} == {"COMPLETED"}
+    rules = Counter(re.match("rule_([a-z]+)", comment)[1] for _, comment in jobs)
+    runs = {rule: 6 for rule in ("train", "evaluate", "llc", "indicators")}
+    assert rules == runs | {"configuration": 1, "sweep": 1}
+    expected, found = tables(finished[0].results), tables(project.results)
+    assert {"evaluation", "llc", "claims"} <= found.keys() == expected.keys()
+    for name in expected:
+        pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True)
+    assert (project.results / "report.html").exists()
+
+
+def test_a_job_that_lacks_memory_is_retried_with_more(project):
+    project.edit("workflow/rules/1_train.smk", "memory(4000)", "memory(500)")
+    with submitted(project, CHECKPOINTS) as submission:
+        finish(submission)
+    first, second = submission.jobs("State", "ReqMem")
+    assert first[0] in ("FAILED", "OUT_OF_MEMORY")
+    assert second[0] == "COMPLETED"
+    assert [first[1], second[1]] == ["500M", "1000M"]
+    assert "exceeded memory limit" in submission.logs()
+
+
+def test_a_training_that_times_out_is_resumed(project, undisturbed):
+    lengthen(project)
+    with submitted(project, CHECKPOINTS, "--set-resources", "train:runtime=1") as submission:
+        wait_for_state(project)
+        training(project).suspend()  # until SLURM's signals at the limit, one minute or more
+        finish(submission)
+    first, *_, last = submission.jobs("State")
+    assert [first, last] == [["TIMEOUT"], ["COMPLETED"]]
+    check_resumed(project, undisturbed)
+
+
+def test_a_training_that_is_preempted_is_resumed(project, undisturbed):
+    lengthen(project)
+    with submitted(project, CHECKPOINTS, partition="preemptable") as submission:
+        wait_for_state(project)
+        slurm("sbatch", "-p", "cpu", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 5")
+        finish(submission)
+    first, second = submission.jobs("State")
+    assert first != ["COMPLETED"]
+    assert second == ["COMPLETED"]
+    check_resumed(project, undisturbed)
+
+
+def wait_for_state(project) -> None:
+    """Wait until a training has saved its state."""
+    resume = project.results / ".resume"
+    wait_until("a saved state", lambda: any(resume.rglob("state.safetensors")))
+
+
+def training(project) -> psutil.Process:
+    """Process of the one training."""
+    processes = psutil.process_iter(["cmdline", "cwd"])
+    return next(
+        process
+        for process in processes
+        if process.info["cwd"] == str(project.folder.resolve())
+        and "transience.training" in process.info["cmdline"]
+    )
+
+
+def test_jobs_whose_configuration_was_edited_in_the_queue_refuse(project, closed):
+    with submitted(project, CHECKPOINTS, "--retries", "0") as submission:
+        submission.wait_for_queue()
+        project.edit("config/smoke.yaml", "num_steps: 300", "num_steps: 301")
+        closed()
+        finish(submission, code=1)
+    assert REFUSAL in submission.logs()
+    assert REFUSAL in submission.output
+    assert submission.jobs("State") == [["FAILED"]]
+    assert not (project.folder / RUN).exists()
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", None), ("cuda", "gres:gpu:1")])
+def test_a_gpu_is_asked_for_where_the_device_is_cuda(project, closed, device, expected):
+    project.edit("config/smoke.yaml", "device: cpu", f"device: {device}")
+    with submitted(project, CHECKPOINTS) as submission:
+        description = submission.wait_for_queue()
+        submission.process.send_signal(signal.SIGINT)
+        finish(submission, code=1)
+        wait_until("its jobs taken back", lambda: not submission.in_queue())
+    found = re.search(r"Tres\w*=(gres:gpu\S*)", description)
+    assert (found and found[1]) == expected
