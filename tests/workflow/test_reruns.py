@@ -34,7 +34,7 @@ def test_touched_files_redo_nothing(sweep):
         ("config/smoke.yaml", "  width: 16\n  num_layers: 2\n", "  num_layers: 2\n  width: 16\n"),
         (f"{LIBRARY}/training.py", '"""', '"""In other words: '),
         (f"{LIBRARY}/training.py", "\n\n\n", "\n\n\n# A comment.\n"),
-        ("workflow/rules/1_train.smk", "mem_mb=8000", "mem_mb=9000"),
+        ("workflow/rules/1_train.smk", "memory(4000)", "memory(5000)"),
         ("workflow/rules/1_train.smk", "logs/train/", "logs/training/"),
         ("workflow/rules/3_llc.smk", "threads: config", "threads: 1 or config"),
         ("workflow/rules/1_train.smk", "# Train one", "# Here, train one"),

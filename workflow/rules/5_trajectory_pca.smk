@@ -87,8 +87,8 @@ rule claims:
         "../../envs/transience.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=30,
     params:
         cfg=settings(),
         code=code_of("transience.claims"),

@@ -122,9 +122,7 @@ def closed() -> Iterator[Callable[[], None]]:
 def lengthen(project) -> None:
     """Train for as long as it takes to be interrupted, saving the state every second."""
     project.edit("config/smoke.yaml", "num_steps: 300", "num_steps: 10000")
-    project.edit(
-        "config/smoke.yaml", "save_state_every_seconds: 60.0", "save_state_every_seconds: 1.0"
-    )
+    project.edit("config/smoke.yaml", "save_state_every_seconds: 60", "save_state_every_seconds: 1")
 
 
 @pytest.fixture(scope="session")
