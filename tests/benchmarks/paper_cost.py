@@ -24,7 +24,7 @@ from transience.configuration import effective, load  # noqa: E402
 
 FEW = {
     "sweep": {"num_tasks": [8]},
-    "training": {"num_steps": 12, "warmup_steps": 2},
+    "training": {"num_steps": 12, "warmup_steps": 2, "log_every": 4},
     "checkpoints": {"linear_every": 4, "logarithmic_count": 2},
     "llc": {"checkpoints": ["final"], "num_draws": 12, "num_burn_in": 4},
     "llc_calibration": {"num_tasks": ["all"]},
