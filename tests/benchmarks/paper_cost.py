@@ -1,6 +1,6 @@
 """What a run of the paper's sweep costs on this machine: time of each rule, peak memory, disk.
 
-    .venv/bin/python tests/benchmarks/paper_cost.py
+    .venv/bin/python tests/benchmarks/paper_cost.py         # or: paper_cost.py cuda
 
 Runs one M of config/paper.yaml through the workflow, one job at a time, with few steps, checkpoints
 and draws, and scales what Snakemake's benchmark files say to the whole. Takes some minutes.
@@ -26,7 +26,8 @@ FEW = {
     "sweep": {"num_tasks": [8]},
     "training": {"num_steps": 12, "warmup_steps": 2, "log_every": 4},
     "checkpoints": {"linear_every": 4, "logarithmic_count": 2},
-    "llc": {"checkpoints": ["final"], "num_draws": 12, "num_burn_in": 4},
+    # Few sequences: losses on the whole data set, once a checkpoint and chain, are no draws.
+    "llc": {"checkpoints": ["final"], "num_draws": 12, "num_burn_in": 4, "num_sequences": 1024},
     "llc_calibration": {"num_tasks": ["all"]},
     "execution": {"device": sys.argv[1] if len(sys.argv) > 1 else "cpu"},
 }

@@ -47,7 +47,7 @@ rule indicators:
     threads: config["execution"]["threads"]
     resources:
         mem_mb=memory(4000),
-        runtime=240,
+        runtime=720,
         gpu=GPUS,
         device=DEVICE,
     params:
