@@ -33,6 +33,7 @@ def _sweep(num_tasks: Sequence[float], num_seeds: int, *, diverged: Sequence[flo
         "indicator_agreement": [_indicator_agreement()],
         "trajectory_pca": [_trajectory(m, s) for m, s in runs],
         "trajectory_pca_components": [_components(s) for s in range(num_seeds)],
+        "trajectory_subspace": [_subspace(num_tasks, s) for s in range(num_seeds)],
         "transience": [_transience(m, s) for m, s in runs],
     }
     tables = {name: pd.concat(each, ignore_index=True) for name, each in frames.items()}
@@ -201,6 +202,19 @@ def _components(s: int) -> pd.DataFrame:
             for k in range(2)
         ]
     )  # fmt: skip
+
+
+def _subspace(num_tasks: Sequence[float], s: int) -> pd.DataFrame:
+    rows = [
+        *(("probe_size", str(b), n, 30 * n / b + s) for b in (1, 4, 16) for n in (1, 2)),
+        *(("schedule", name, n, 9.0 * n) for name in ("linear", "logarithmic") for n in (1, 2)),
+        *(("variance", "random_walk", n, 0.3 / n) for n in (1, 2, 3, 4)),
+    ]
+    for m in filter(math.isfinite, num_tasks):
+        rows += [("reordered_median", f"{m:g}", 1, 0.2), ("reordered_95", f"{m:g}", 1, 0.5)]
+        rows += [("reordered_share", f"{m:g}", 1, 0.1)]
+    frame = pd.DataFrame(rows, columns=["quantity", "setting", "number", "value"])
+    return frame.assign(seed=s)
 
 
 def _transience(m: float, s: int) -> pd.DataFrame:

@@ -69,6 +69,31 @@ rule transient_ridge:
         " --transience {output:q} > {log:q} 2>&1"
 
 
+rule trajectory_subspace:
+    input:
+        probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
+        trajectory_pca="results/{experiment}/tables/trajectory_pca.parquet",
+    output:
+        "results/{experiment}/tables/trajectory_subspace.parquet",
+    log:
+        "results/{experiment}/logs/trajectory_subspace/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/trajectory_subspace/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=memory(1500 + 4 * PROBES_MB),
+        runtime=240,
+    params:
+        cfg=settings(),
+        code=code_of("transience.trajectory_subspace"),
+    shell:
+        "python -m transience.trajectory_subspace --settings {params.cfg:q} --code {params.code}"
+        " --threads {threads} --probes {input.probes:q}"
+        " --trajectory-pca {input.trajectory_pca:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule claims:
     input:
         evaluation="results/{experiment}/tables/evaluation.parquet",

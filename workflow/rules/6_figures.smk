@@ -4,6 +4,7 @@ TRAJECTORIES = ["trajectory_pca", "trajectory_pca_components", "transience"]
 FIGURES = {
     "figure1": ["evaluation", *TRAJECTORIES],
     "trajectory_pca": TRAJECTORIES,
+    "subspace": [*TRAJECTORIES, "trajectory_subspace"],
     "loss_by_distribution": ["evaluation", "predictors"],
     "distances": ["evaluation"],
     "loss_and_llc": ["evaluation", "predictors", "llc"],

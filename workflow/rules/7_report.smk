@@ -1,6 +1,6 @@
 # The page that a reader opens, and the whole configuration, defaults filled in, that it came from.
 
-SWEEP_TABLES = [*RUN_TABLES, "indicator_agreement", *TRAJECTORIES, "claims"]
+SWEEP_TABLES = [*RUN_TABLES, "indicator_agreement", *TRAJECTORIES, "trajectory_subspace", "claims"]
 REPORT = [
     Path(workflow.basedir, "workflow/report", name) for name in ("template.html", "captions.yaml")
 ]

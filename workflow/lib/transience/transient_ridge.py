@@ -75,7 +75,11 @@ def ridge_deflection(points: pd.DataFrame) -> float:
     """
     if math.isinf(points["num_tasks"].iloc[0]):
         return math.nan
-    path, dmmse, ridge = path_and_ideals(points)
+    return deflection(*path_and_ideals(points))
+
+
+def deflection(path: np.ndarray, dmmse: np.ndarray, ridge: np.ndarray) -> float:
+    """`ridge_deflection` of a path (C, V), given dMMSE_M (V,) and ridge (V,)."""
     start = path[0]
     line = (dmmse - start) / np.linalg.norm(dmmse - start)
     towards_ridge = ridge - start - ((ridge - start) @ line) * line

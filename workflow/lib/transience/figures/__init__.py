@@ -6,6 +6,7 @@ side effects; `transience.figures.__main__` reads, draws and saves.
 - `style`: sizes, fonts, the one colour scale of M, the M axis
 - `curves`: losses and distances over training
 - `trajectories`: joint trajectory PCA
+- `subspace`: how far to trust its plane
 - `figure1`: the paper's Figure 1
 - `complexity`: the paper's Figure 3, loss and LLC against M
 - `llc_over_training`: loss, LLC and a cheap indicator of it over training
@@ -23,12 +24,14 @@ from transience.figures.diagnostics import llc_diagnostics
 from transience.figures.figure1 import figure1
 from transience.figures.llc_over_training import llc_over_training
 from transience.figures.style import STYLE
+from transience.figures.subspace import subspace
 from transience.figures.trajectories import trajectory_pca
 from transience.summaries import main_variant
 
 FIGURES: dict[str, Callable[[Tables, int], Figure]] = {
     "figure1": figure1,
     "trajectory_pca": trajectory_pca,
+    "subspace": subspace,
     "loss_by_distribution": loss_by_distribution,
     "distances": distances,
     "loss_and_llc": loss_and_llc,
@@ -39,6 +42,7 @@ _TRAJECTORIES = ("trajectory_pca", "trajectory_pca_components", "transience")
 READS: dict[str, tuple[str, ...]] = {
     "figure1": ("evaluation", *_TRAJECTORIES),
     "trajectory_pca": _TRAJECTORIES,
+    "subspace": (*_TRAJECTORIES, "trajectory_subspace"),
     "loss_by_distribution": ("evaluation", "predictors"),
     "distances": ("evaluation",),
     "loss_and_llc": ("evaluation", "predictors", "llc"),
