@@ -204,13 +204,22 @@ def test_finding_says_so_if_there_is_none() -> None:
 # Files
 
 
-def test_stage_times_are_summed_by_rule(tmp_path: Path) -> None:
-    for path, seconds in (("train/a.tsv", 2.0), ("train/b.tsv", 3.5), ("report.tsv", 1.0)):
+def test_times_and_costs_are_summed_by_rule(tmp_path: Path) -> None:
+    measured = {
+        "train/a.tsv": "2.0\t0:00:02\t300.5\t1.5",
+        "train/b.tsv": "3.5\t0:00:03\t200.0\t2.5",
+        "report.tsv": "1.0\t0:00:01\tNA\tNA",
+    }
+    for path, row in measured.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(f"s\th:m:s\n{seconds}\t0:00:01\n", encoding="utf-8")
+        (tmp_path / path).write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{row}\n", encoding="utf-8")
     train, page = report.stage_times(tmp_path)
-    assert train == {"rule": "train", "jobs": 2, "seconds": 5.5, "longest": 3.5}
+    assert train == {
+        "rule": "train", "jobs": 2, "seconds": 5.5, "longest": 3.5, "processor": 4.0,
+        "memory": 300.5,
+    }  # fmt: skip
     assert page["rule"] == "report"
+    assert math.isnan(page["processor"]) and math.isnan(page["memory"])
 
 
 def test_provenance_lists_what_differs_between_runs(tables: Tables) -> None:

@@ -37,6 +37,7 @@ TABLES = ("claims", "transience", "llc", "training")
 VERDICTS = ("holds", "fails", "not testable")
 ACRONYMS = {"ood": "OOD", "llc": "LLC", "pc1": "PC1", "pc2": "PC2", "dmmse": "dMMSE"}
 MISSING = "–"
+MEASURED = ("s", "cpu_time", "max_rss")  # columns of a benchmark: seconds, seconds, MB
 
 
 def render(
@@ -157,18 +158,40 @@ def _text(value: Any) -> str:
 
 
 def stage_times(benchmarks: Path) -> list[dict[str, Any]]:
-    """Time by rule, from Snakemake's benchmark files (the folder, or file, is the rule's name)."""
-    seconds: dict[str, list[float]] = {}
+    """Time and cost by rule, from Snakemake's benchmark files (folder or file: the rule's name).
+
+    Short jobs have no processor time or memory; where no job of a rule has, they are missing.
+    """
+    jobs: dict[str, list[dict[str, float]]] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
         rule = path.relative_to(benchmarks).with_suffix("").parts[0]
         with path.open(encoding="utf-8", newline="") as lines:
-            seconds.setdefault(rule, []).extend(
-                float(row["s"]) for row in csv.DictReader(lines, delimiter="\t")
+            rows = csv.DictReader(lines, delimiter="\t")
+            jobs.setdefault(rule, []).extend(
+                {name: _measured(row.get(name)) for name in MEASURED} for row in rows
             )
-    return [
-        {"rule": rule, "jobs": len(each), "seconds": sum(each), "longest": max(each)}
-        for rule, each in sorted(seconds.items(), key=lambda item: -sum(item[1]))
-    ]
+    return sorted(
+        (_stage(rule, pd.DataFrame(each)) for rule, each in jobs.items() if each),
+        key=lambda stage: -stage["seconds"],
+    )
+
+
+def _measured(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:  # "NA", or "-"
+        return math.nan
+
+
+def _stage(rule: str, jobs: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "rule": rule,
+        "jobs": len(jobs),
+        "seconds": jobs["s"].sum(),
+        "longest": jobs["s"].max(),
+        "processor": jobs["cpu_time"].sum(min_count=1),
+        "memory": jobs["max_rss"].max(),
+    }
 
 
 def read_figures(folder: Path) -> dict[str, bytes]:
