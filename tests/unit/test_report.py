@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from transience import findings, report
+from transience.configuration import runs
 from transience.errors import InputError
 from transience.figures import FIGURES, draw
 from transience.tables import write_table
@@ -24,6 +25,7 @@ CONFIG |= {
     "task": {"task_dimension": 3, "num_examples": 7, "noise_variance": 0.125},
     "training": CONFIG["training"] | {"num_steps": 12_000, "batch_size": 48},
     "figures": {"dpi": 150, "smoothing_window": 1},
+    "sweep": {"num_tasks": [1, 8, 16, "inf"], "seeds": [0, 1]},
 }
 CAPTIONS = yaml.safe_load((report.PAGE / "captions.yaml").read_text(encoding="utf-8"))
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -52,7 +54,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, self.getpos()
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "title"):
+        if self.open and self.open[-1] not in ("style", "script", "title"):
             self.words.append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -89,7 +91,7 @@ def test_page_asks_for_nothing_over_the_network(tables: Tables) -> None:
     for _, attributes in page.elements:
         for key in ("src", "href", "srcset", "action"):
             assert re.match(r"data:image/png;base64,|#", attributes.get(key) or "#")
-    assert not re.search(r"https?:|@import|url\(|<script", html)
+    assert not re.search(r"https?:|@import|url\(|<script src|fetch\(|XMLHttp|import\(", html)
 
 
 def test_every_figure_has_its_caption_filled_from_the_configuration(tables: Tables) -> None:
@@ -106,7 +108,9 @@ def test_every_figure_has_its_caption_filled_from_the_configuration(tables: Tabl
 
 def test_smoothing_is_stated(tables: Tables) -> None:
     config = CONFIG | {"figures": {"dpi": 150, "smoothing_window": 5}}
-    stated = Page(render(tables, config)).text.count("moving average over 5 checkpoints")
+    stated = Page(render(tables, config)).text.count(
+        "curves are a moving average over 5 checkpoints"
+    )
     assert stated == sum(text["smooths"] for text in CAPTIONS["figures"].values()) > 0
 
 
@@ -134,7 +138,7 @@ def test_content_is_escaped(tables: Tables) -> None:
     config |= {"task": config["task"] | {"noise_variance": "<b>&"}}
     html = render(tables, config)
     assert "2 of 3 &lt;M&gt; do &amp; the rest do not." in html
-    assert "<script" not in html
+    assert "<script>alert" not in html
     assert "σ² = &lt;b&gt;&amp;;" in html
     Page(html)
 
@@ -148,6 +152,18 @@ def test_missing_values_and_warnings_are_shown(tables: Tables) -> None:
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
     sound = tables["llc"].assign(flags="", diverged=False)
     assert "Read with care" not in Page(render(tables | {"llc": sound})).text
+
+
+def test_runs_that_a_table_lacks_are_named(tables: Tables) -> None:
+    assert findings.missing_runs(tables, runs(CONFIG)) == []
+    llc = tables["llc"].query("num_tasks != 8")
+    assert findings.missing_runs(tables | {"llc": llc}, runs(CONFIG)) == [
+        "2 of 8 runs are missing from the table llc: baseline M = 8 seed 0; baseline M = 8 seed 1."
+    ]
+    more = CONFIG | {"sweep": {"num_tasks": [1, "inf"], "seeds": [*range(9)]}}
+    text = Page(render(tables, more)).text
+    assert "14 of 18 runs are missing from the table training: baseline M = 1 seed 2; " in text
+    assert text.count("seed 7; ….") == 5
 
 
 def test_variants_are_told_apart(tables: Tables) -> None:
@@ -171,13 +187,13 @@ def test_words_of_tables_are_made_readable() -> None:
 # The finding
 
 
-def runs(*rows: tuple[float, int, float, float, bool]) -> pd.DataFrame:
+def outcomes(*rows: tuple[float, int, float, float, bool]) -> pd.DataFrame:
     names = ["num_tasks", "seed", "least_ood_loss", "rise", "transient"]
     return pd.DataFrame(rows, columns=names).assign(initial_ood_loss=4.0, ridge_ood_loss=2.0)
 
 
 def test_finding_names_the_diversities_that_are_transient_in_every_seed() -> None:
-    table = runs(
+    table = outcomes(
         (4, 0, 3.0, 1.5, True), (4, 1, 2.5, 1.25, True),
         (8, 0, 2.5, 1.2, True), (8, 1, 2.5, 1.05, False),
         (math.inf, 0, 2.1, 1.0, False), (math.inf, 1, 2.1, 1.004, False),
@@ -191,13 +207,13 @@ def test_finding_names_the_diversities_that_are_transient_in_every_seed() -> Non
 
 
 def test_finding_says_so_if_there_is_none() -> None:
-    table = runs((4, 0, 3.0, 1.0, False), (math.inf, 0, 2.1, 1.0, False))
+    table = outcomes((4, 0, 3.0, 1.0, False), (math.inf, 0, 2.1, 1.0, False))
     assert findings.finding(table) == (
         "At no finite task diversity does the loss on new tasks fall and then rise again, by 10 % "
         "or more, in the only seed. At M = ∞ it falls to the end."
     )
     assert findings.headline(table) == "No transient ridge at this scale"
-    some = runs((4, 0, 3.0, 1.5, True), (4, 1, 3.0, 1.0, False))
+    some = outcomes((4, 0, 3.0, 1.5, True), (4, 1, 3.0, 1.0, False))
     assert findings.headline(some) == "Transient ridge, but not in every seed"
 
 

@@ -2,7 +2,8 @@
 
 SWEEP_TABLES = [*RUN_TABLES, "indicator_agreement", *TRAJECTORIES, "trajectory_subspace", "claims"]
 REPORT = [
-    Path(workflow.basedir, "workflow/report", name) for name in ("template.html", "captions.yaml")
+    Path(workflow.basedir, "workflow/report", name)
+    for name in ("template.html", "captions.yaml", "explorer.js", "sorting.js")
 ]
 
 

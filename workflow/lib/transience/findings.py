@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from transience.summaries import FLAGS, symbol
+from transience.summaries import FLAGS, RUN, symbol
 
 LEAST_SHOWN = 0.0005  # 0.1 % when rounded
+MOST_LISTED = 6  # runs in a line
 
 
 def _transient(transience: pd.DataFrame) -> list[float]:
@@ -63,6 +64,28 @@ def _span(fractions: pd.Series) -> str:
     digits = 0 if fractions.max() >= 0.1 else 1
     low, high = (f"{100 * value:.{digits}f}" for value in (fractions.min(), fractions.max()))
     return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def missing_runs(
+    tables: Mapping[str, pd.DataFrame], expected: Sequence[tuple[str, str, int]]
+) -> list[str]:
+    """Which of the configured runs a table lacks, by (variant, M, seed): one line a table."""
+    lines = []
+    for name in ("training", "evaluation", "llc", "trajectory_pca", "transience"):
+        runs = tables[name][RUN].drop_duplicates().itertuples(index=False)
+        found = {(variant, float(num_tasks), seed) for variant, num_tasks, seed in runs}
+        absent = [run for run in expected if (run[0], float(run[1]), run[2]) not in found]
+        if absent:
+            listed = "; ".join(
+                f"{variant} M = {symbol(float(num_tasks))} seed {seed}"
+                for variant, num_tasks, seed in absent[:MOST_LISTED]
+            )
+            more = "; …" if len(absent) > MOST_LISTED else ""
+            lines.append(
+                f"{len(absent)} of {len(expected)} runs are missing from the table {name}: "
+                f"{listed}{more}."
+            )
+    return lines
 
 
 def warnings(estimates: pd.DataFrame) -> list[str]:

@@ -20,9 +20,10 @@ import yaml
 from markupsafe import Markup, escape
 
 from transience import command
-from transience.configuration import variant_settings
+from transience.configuration import runs, variant_settings
 from transience.errors import InputError
-from transience.findings import finding, headline, warnings
+from transience.explorer import as_script, explorer
+from transience.findings import finding, headline, missing_runs, warnings
 from transience.summaries import (
     FLAGS,
     llc_by_checkpoint,
@@ -33,7 +34,11 @@ from transience.summaries import (
 from transience.tables import read_metadata, read_table, replacing
 
 PAGE = Path(__file__).parents[2] / "report"
-TABLES = ("claims", "transience", "llc", "training")
+SCRIPTS = ("explorer.js", "sorting.js")
+TABLES = (
+    "claims", "transience", "llc", "training", "evaluation", "trajectory_pca",
+    "trajectory_pca_components",
+)  # fmt: skip
 VERDICTS = ("holds", "fails", "not testable")
 ACRONYMS = {"ood": "OOD", "llc": "LLC", "pc1": "PC1", "pc2": "PC2", "dmmse": "dMMSE"}
 MISSING = "–"
@@ -54,13 +59,15 @@ def render(
     main = tables["transience"][tables["transience"]["variant"] == variant]
     verdicts = Counter(tables["claims"]["verdict"])
     estimates = llc_by_checkpoint(tables["llc"])
+    smoothing = variant_settings(config, variant)["figures"]["smoothing_window"]
+    trajectories = explorer(tables, smoothing)
     return environment.get_template("template.html").render(
         experiment=config["experiment"],
         variant=variant,
         num_variants=tables["transience"]["variant"].nunique(),
         title=headline(main),
         finding=finding(main),
-        warnings=warnings(estimates),
+        warnings=[*missing_runs(tables, runs(config)), *warnings(estimates)],
         verdicts=", ".join(f"{verdict}: {verdicts[verdict]}" for verdict in VERDICTS),
         claims=tables["claims"].to_dict("records"),
         transience=tables["transience"].to_dict("records"),
@@ -71,6 +78,10 @@ def render(
         provenance=provenance,
         stages=stages,
         figures=_captions(environment, variant_settings(config, variant), figures),
+        explorer=trajectories,
+        smoothing=smoothing,
+        explorer_data=as_script(trajectories),
+        scripts=[Markup((PAGE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
     )
 
 
