@@ -1,0 +1,243 @@
+"""The report of the smoke sweep as a reader meets it: opened offline in Chromium, and used."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from transience.summaries import mean_over_positions
+from transience.tables import read_table
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
+CONTRASTS = """() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => channels(colour).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    const colour = element ? getComputedStyle(element).backgroundColor : "rgb(255, 255, 255)";
+    return channels(colour)[3] === 0 ? behind(element.parentElement) : colour;
+  };
+  const written = [...document.body.querySelectorAll("*")].filter((element) =>
+    element.checkVisibility() && [...element.childNodes].some((node) =>
+      node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+  return written.map((element) => {
+    const style = getComputedStyle(element);
+    const text = element.matches("svg *") ? style.fill : style.color;
+    const [low, high] = [luminance(text), luminance(behind(element))].sort((a, b) => a - b);
+    return [element.outerHTML.slice(0, 80), (high + 0.05) / (low + 0.05)];
+  });
+}"""
+
+Open = Callable[..., Page]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open a page in")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def results(finished: Any) -> Path:
+    return finished[0].results
+
+
+@pytest.fixture
+def opened(browser: Browser, results: Path) -> Iterator[Open]:
+    """Open the report; in the end, it must have asked for nothing and complained of nothing."""
+    contexts, said, asked = [], [], []
+
+    def open_report(viewport: dict[str, int] = WIDE, **options: Any) -> Page:
+        contexts.append(browser.new_context(viewport=viewport, offline=True, **options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((results / "report.html").as_uri())
+        return page
+
+    yield open_report
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert asked == [(results / "report.html").as_uri()] * len(contexts)
+
+
+@pytest.fixture
+def page(opened: Open) -> Page:
+    return opened()
+
+
+def drawn(page: Page) -> int:
+    """Checkpoints that the explorer shows."""
+    paths = page.locator("#explorer .dots").all()
+    return sum((path.get_attribute("d") or "").count("M") for path in paths)
+
+
+def only(page: Page, num_tasks: str) -> None:
+    """Switch all other M off in the legend."""
+    for button in page.locator("#explorer-legend button").all():
+        if button.inner_text() != num_tasks:
+            button.click()
+
+
+def column(table: Locator, number: int) -> list[str]:
+    return table.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+
+
+def said_by_tables(results: Path, num_tasks: float, seed: int, step: int) -> list[str]:
+    """Lines with which the explorer must tell the losses of a checkpoint."""
+    evaluation = read_table(results / "tables/evaluation.parquet", "evaluation").query(
+        "num_tasks == @num_tasks and seed == @seed and step == @step"
+    )
+    names = {"training": "loss on its own tasks", "gaussian": "OOD loss"}
+    losses = {
+        text: mean_over_positions(evaluation, name)["loss"].item() for name, text in names.items()
+    }
+    return [f"{text} {loss:#.4g}" for text, loss in losses.items()]
+
+
+# The explorer
+
+
+def test_the_slider_shows_training_up_to_a_step(page: Page, results: Path) -> None:
+    points = read_table(results / "tables/trajectory_pca.parquet", "trajectory_pca")
+    points = points[points["predictor"].isna() & (points["seed"] == 0)]
+    steps = sorted(points["step"].unique())
+    step = page.locator("#explorer-now")
+    assert step.inner_text() == f"step {steps[-1]}"
+    assert drawn(page) == len(points)
+    page.locator("#explorer-step").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert step.inner_text() == f"step {steps[-3]}"
+    assert drawn(page) == (points["step"] <= steps[-3]).sum()
+    page.keyboard.press("Home")
+    assert step.inner_text() == "step 0"
+    assert drawn(page) == points["num_tasks"].nunique()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pointing_at_a_checkpoint_tells_its_losses(page: Page, results: Path, seed: int) -> None:
+    page.get_by_label("Seed", exact=True).select_option(str(seed))
+    only(page, "4")
+    tip = page.locator("#explorer-tip")
+    assert tip.is_hidden()
+    page.locator("#explorer .star").hover()
+    lines = tip.inner_text().splitlines()
+    assert lines[0] == f"M = 4, seed {seed}"
+    assert lines[1].split(",")[0] == "step 300"
+    assert lines[2:] == said_by_tables(results, 4, seed, 300)
+    page.mouse.move(1, 1)
+    assert tip.is_hidden()
+
+
+def test_the_least_ood_loss_is_marked(page: Page, results: Path) -> None:
+    transience = read_table(results / "tables/transience.parquet", "transience")
+    t_crit = transience.query("num_tasks == 4 and seed == 0")["t_crit"].item()
+    only(page, "4")
+    page.locator("#explorer svg").focus()
+    page.keyboard.press("Home")
+    tips = [page.locator("#explorer-tip").inner_text()]
+    while f"step {t_crit}," not in tips[-1]:
+        page.keyboard.press("ArrowRight")
+        tips.append(page.locator("#explorer-tip").inner_text())
+        assert tips[-1] != tips[-2], "the end, without t_crit"
+    assert "t_crit: its least OOD loss" in tips[-1]
+    assert said_by_tables(results, 4, 0, t_crit) == tips[-1].splitlines()[2:]
+    assert not any("t_crit" in tip for tip in tips[:-1])
+
+
+def test_components_can_be_chosen(page: Page, results: Path) -> None:
+    components = read_table(
+        results / "tables/trajectory_pca_components.parquet", "trajectory_pca_components"
+    ).query("seed == 0")
+    part = components.groupby("component")["explained_variance_fraction"].first()
+    label = page.locator("#explorer .x-label")
+    assert label.text_content() == f"PC1 ({100 * part[1]:.1f} %)"
+    before = page.locator("#explorer .dots").first.get_attribute("d")
+    page.get_by_label("Across", exact=True).select_option("2")
+    assert label.text_content() == f"PC3 ({100 * part[3]:.1f} %)"
+    assert page.locator("#explorer .dots").first.get_attribute("d") != before
+
+
+def test_the_legend_switches_diversities(page: Page) -> None:
+    button = page.get_by_role("button", name="M = ∞")
+    assert page.locator("#explorer .path").count() == 3
+    button.focus()
+    page.keyboard.press("Space")
+    assert button.get_attribute("aria-pressed") == "false"
+    assert page.locator("#explorer .path").count() == 2
+    page.keyboard.press("Enter")
+    assert page.locator("#explorer .path").count() == 3
+
+
+def test_it_works_with_a_finger_on_a_phone(opened: Open) -> None:
+    page = opened(PHONE, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    only(page, "1")
+    page.locator("#explorer .star").tap()
+    assert page.locator("#explorer-tip").inner_text().startswith("M = 1, seed 0\nstep 300")
+
+
+# The page
+
+
+def test_tables_sort_by_a_column(page: Page, results: Path) -> None:
+    table = page.locator("table.sortable", has_text="Deflection")
+    transience = read_table(results / "tables/transience.parquet", "transience")
+    header = table.locator("th[scope=col]", has_text="crit (step)")
+    header.get_by_role("button").click()
+    assert header.get_attribute("aria-sort") == "ascending"
+    shown = pd.Series(column(table, 3)).str.replace(",", "").astype(int)
+    assert shown.tolist() == sorted(transience["t_crit"])
+    other = table.locator("th[scope=col]").first
+    for key, expected in (("Enter", "ascending"), ("Space", "descending")):
+        other.get_by_role("button").focus()
+        page.keyboard.press(key)
+        assert other.get_attribute("aria-sort") == expected
+    assert header.get_attribute("aria-sort") == "none"
+    assert column(table, 1) == ["∞", "∞", "4", "4", "1", "1"]
+    other = table.locator("th[scope=col]", has_text="Deflection")
+    other.get_by_role("button").click()
+    assert column(table, 10)[-2:] == ["–", "–"]  # what is missing comes last
+
+
+def test_it_prints_without_the_explorer(page: Page) -> None:
+    page.emulate_media(media="print")
+    assert page.locator("#explore").is_hidden()
+    assert page.locator("figure").first.is_visible()
+
+
+def test_without_scripts_the_explorer_says_so(opened: Open) -> None:
+    page = opened(java_script_enabled=False)
+    assert page.get_by_text("The explorer needs JavaScript").is_visible()
+    assert page.locator("#explorer-step").is_hidden()
+
+
+def test_text_stands_out_and_the_keyboard_is_seen(page: Page) -> None:
+    page.locator("#explorer svg").focus()
+    page.keyboard.press("End")
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 200
+    assert [found for found in contrasts if found[1] < 4.5] == []
+    for part in ("#explorer svg", "#explorer-step", "#explorer-seed", "#explorer-legend button",
+                 ".sortable th button"):  # fmt: skip
+        page.locator(part).first.focus()
+        page.keyboard.press("Shift")
+        assert page.locator(f"{part}:focus-visible").count() == 1
+        style = "element => getComputedStyle(element).outlineWidth"
+        assert page.locator(part).first.evaluate(style) == "3px"
