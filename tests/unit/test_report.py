@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from transience import findings, report
+from transience import findings, report, report_captions
 from transience.configuration import runs
 from transience.errors import InputError
 from transience.figures import FIGURES, draw
@@ -271,3 +271,8 @@ def test_command_writes_the_page_and_names_a_missing_figure(
         (tmp_path / f"{name}.png").write_bytes(PNG)
     report.main()
     assert "abc123" in Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
+
+
+def test_captions_for_snakemake_are_in_step_with_those_of_the_page() -> None:
+    kept = (report.PAGE / "figure.rst").read_text(encoding="utf-8")
+    assert kept == report_captions.report_captions()

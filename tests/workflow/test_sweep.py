@@ -128,3 +128,14 @@ def test_times_are_kept(results):
     ]
     assert times["jobs"] == len(seconds)
     assert times["seconds"] * times["cores"] > sum(seconds)
+
+
+def test_snakemake_makes_a_report_with_captions(finished, tmp_path):
+    run = finished[0].snakemake("--report", str(tmp_path / "report.html"))
+    assert run.returncode == 0 and "ERROR" not in run.stdout, run.stdout
+    page = (tmp_path / "report.html").read_text()
+    for figure in (finished[0].results / "figures").glob("*.png"):
+        assert f"Adding {figure.name} " in run.stdout
+    for text in ("Look for curves that fall towards ridge", "300 steps of"):
+        assert text in page
+    assert "Adding report.html " in run.stdout

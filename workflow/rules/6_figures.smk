@@ -20,7 +20,12 @@ rule figure:
             for table in FIGURES[wildcards.figure]
         ],
     output:
-        png="results/{experiment}/figures/{figure}.png",
+        png=report(
+            "results/{experiment}/figures/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
         pdf="results/{experiment}/figures/{figure}.pdf",
     log:
         "results/{experiment}/logs/figure/{figure}.log",

@@ -33,7 +33,11 @@ rule report:
         figures=expand("results/{{experiment}}/figures/{figure}.png", figure=FIGURES),
         configuration="results/{experiment}/config.json",
     output:
-        "results/{experiment}/report.html",
+        report(
+            "results/{experiment}/report.html",
+            category="Report",
+            labels={"page": "the page to read first"},
+        ),
     log:
         "results/{experiment}/logs/report.log",
     benchmark:
