@@ -112,8 +112,9 @@ def test_a_variants_own_setting_retrains_that_variant(sweep):
     assert sweep.planned() == RECORDED | runs(RUNS + 3) | AFTER_RUNS
 
 
-def test_an_edited_template_redoes_the_report(sweep):
-    with (sweep.folder / "workflow/report/template.html").open("a") as template:
+@pytest.mark.parametrize("part", ["template.html", "explorer.js", "sorting.js"])
+def test_an_edited_template_redoes_the_report(sweep, part):
+    with (sweep.folder / "workflow/report" / part).open("a") as template:
         template.write("<!-- the end -->\n")
     assert sweep.planned() == {"report": 1}
 
