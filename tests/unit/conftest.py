@@ -189,7 +189,7 @@ def _trajectory(m: float, s: int) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["step", "predictor", "pc1", "pc2"])
     frame.insert(0, "seed", s)
     frame.insert(0, "num_tasks", m)
-    return frame.assign(pc3=0.0, pc4=0.0)
+    return frame.assign(pc3=0.5 * frame["pc2"], pc4=0.2 * frame["pc1"])
 
 
 def _components(s: int) -> pd.DataFrame:

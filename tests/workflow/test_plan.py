@@ -7,8 +7,9 @@ SWEEP = {
     "indicator_agreement": 1,
     "trajectory_pca": 1,
     "transient_ridge": 1,
+    "trajectory_subspace": 1,
     "claims": 1,
-    "figure": 7,
+    "figure": 8,
     "report": 1,
 }
 
