@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from transience.free_energy import agreement_table, free_energy_table
+
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
 NUM_DRAWS = 60
+FREE_ENERGY_CONFIG = {
+    "task": {"num_examples": 16, "noise_variance": 0.125},
+    "training": {"batch_size": 32},
+    "variants": {"baseline": {}},
+}
 
 Tables = dict[str, pd.DataFrame]
 
@@ -42,7 +49,7 @@ def _sweep(num_tasks: Sequence[float], num_seeds: int, *, diverged: Sequence[flo
     for name in ("evaluation", "predictors"):
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
-    return tables | {"claims": _claims()}
+    return tables | _free_energy(tables) | {"claims": _claims()}
 
 
 def _floor(m: float) -> float:
@@ -238,6 +245,12 @@ def _transience(m: float, s: int) -> pd.DataFrame:
     row |= {"ridge_deflection": math.nan if math.isinf(m) else _special(m)}
     row |= {"transient": t_crit < T / 2 and ood[t_crit] <= 0.9 * ood[0] and row["rise"] >= 1.1}
     return pd.DataFrame([row])
+
+
+def _free_energy(tables: Tables) -> Tables:
+    sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
+    table = free_energy_table(*sources, FREE_ENERGY_CONFIG)
+    return {"free_energy": table, "free_energy_agreement": agreement_table(table)}
 
 
 def _claims() -> pd.DataFrame:
