@@ -50,6 +50,8 @@ def made_up() -> Tables:
     llc = RUNS.assign(step=100, chain=0, centred_llc=by_m(LLC), diverged=False)
     llc["llc"] = llc["centred_llc"] - 5
     return {
+        "free_energy": _free_energy(),
+        "free_energy_agreement": _free_energy_agreement(),
         "transience": transience,
         "llc": llc,
         "predictors": _predictors(),
@@ -57,6 +59,24 @@ def made_up() -> Tables:
         "evaluation": _evaluation(),
         "trajectory_pca_components": _components(),
     }
+
+
+def _free_energy() -> pd.DataFrame:
+    """M = 8 to 128 leave ridge after about 1000 M samples, as predicted."""
+    left = RUNS[RUNS["num_tasks"].between(8, 128)]
+    n = 1000 * left["num_tasks"]
+    return left.assign(
+        estimate="centred_llc", outcome="left", prediction="crossover", delta_llc=5000.0,
+        observed_low=0.9 * n, observed_high=1.1 * n, llc_difference_needed=5000.0,
+        predicted_low=0.5 * n, predicted_samples=n, predicted_high=2 * n,
+    )  # fmt: skip
+
+
+def _free_energy_agreement() -> pd.DataFrame:
+    names = ["crossover", "ratio", "llc_difference", "loss_gap", "num_tasks"]
+    row = {"variant": "baseline", "estimate": "centred_llc", "scope": "all", "num_pairs": 20}
+    row |= {"rank_correlation": 0.8, "low": 0.5, "high": 0.95}
+    return pd.DataFrame([row | {"predictor": name} for name in names])
 
 
 def _predictors() -> pd.DataFrame:
@@ -135,13 +155,21 @@ def late_positions_load_more(made: Tables) -> None:
     table.loc[table["seed"] == 1, "loading"] = table["position"] + 1.0
 
 
+def no_order(made: Tables) -> None:
+    made["free_energy_agreement"].loc[:, "low"] = -0.1
+
+
+def no_known_order(made: Tables) -> None:
+    made["free_energy_agreement"].loc[:, "rank_correlation"] = math.nan
+
+
 # Both verdicts
 
 
 def test_every_claim_holds_in_a_sweep_like_the_papers():
     found = verdicts(made_up())
     assert (found == HOLDS).all(), found[found != HOLDS]
-    assert len(found) == 19
+    assert len(found) == 21
 
 
 @pytest.mark.parametrize(
@@ -208,6 +236,8 @@ def test_every_claim_holds_in_a_sweep_like_the_papers():
         ),
         ("llc_plateaus", every(*(change("llc", "centred_llc", 256, 200.0, s) for s in SEEDS))),
         ("llc_converges", change("llc", "centred_llc", 256, 200.0)),
+        ("crossover_predicts_departures", change("free_energy", "predicted_high", 64, 50_000.0)),
+        ("crossover_orders_departures", no_order),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -236,6 +266,8 @@ def test_a_claim_fails_where_one_seed_says_otherwise(claim: str, spoil: Callable
         ("loss_gap_shrinks", without(16, 64, 128, 256)),
         ("llc_plateaus", without(256)),
         ("llc_rises", change("llc", "diverged", 1, True)),
+        ("crossover_predicts_departures", without(8, 16, 64, 128)),
+        ("crossover_orders_departures", no_known_order),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -252,7 +284,7 @@ def test_a_tiny_sweep_has_a_verdict_for_every_claim(left: list[float], tmp_path)
     table = claims.check(made)
     assert set(table["verdict"]) <= {HOLDS, FAILS, NOT_TESTABLE}
     tables.write_table(tmp_path / "claims", "claims", table, {})
-    assert len(tables.read_table(tmp_path / "claims", "claims")) == 19
+    assert len(tables.read_table(tmp_path / "claims", "claims")) == 21
 
 
 # What the sentences say

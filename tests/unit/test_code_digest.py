@@ -102,7 +102,7 @@ def test_training_depends_on_little():
 
 
 @pytest.mark.parametrize(
-    "command", ["collect", "trajectory_pca", "transient_ridge", "claims", "figures"]
+    "command", ["collect", "trajectory_pca", "transient_ridge", "free_energy", "claims", "figures"]
 )
 def test_stages_after_the_runs_do_not_depend_on_training(command):
     assert "transience.training" not in closure(f"transience.{command}")

@@ -8,8 +8,9 @@ SWEEP = {
     "trajectory_pca": 1,
     "transient_ridge": 1,
     "trajectory_subspace": 1,
+    "free_energy": 1,
     "claims": 1,
-    "figure": 8,
+    "figure": 9,
     "report": 1,
 }
 

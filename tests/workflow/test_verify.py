@@ -489,6 +489,7 @@ def test_collected_rows_are_those_of_the_runs(smoke):
         ("trajectory_pca_components", "loading", "probe"),
         ("transience", "final_ood_loss", "evaluation, predictors, trajectory_pca"),
         ("indicator_agreement", "rank_correlation", "indicators, llc"),
+        ("free_energy", "delta_loss", "evaluation, predictors, llc"),
     ],
 )
 def test_computed_tables_follow_from_their_sources(smoke, name, column, sources):

@@ -1,5 +1,6 @@
 # Where the trajectories go: one PCA of all checkpoints of all task diversities; when and how far
-# each run bends towards ridge; and the paper's claims, tested.
+# each run bends towards ridge; whether loss and complexity predict when it leaves ridge; and the
+# paper's claims, tested.
 
 # Predictions of the runs that one PCA takes, in float32: 2 GB for the paper's sweep.
 PROBES_MB = (
@@ -94,6 +95,33 @@ rule trajectory_subspace:
         " --trajectory-pca {input.trajectory_pca:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule free_energy:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        predictors="results/{experiment}/tables/predictors.parquet",
+        llc="results/{experiment}/tables/llc.parquet",
+    output:
+        free_energy="results/{experiment}/tables/free_energy.parquet",
+        agreement="results/{experiment}/tables/free_energy_agreement.parquet",
+    log:
+        "results/{experiment}/logs/free_energy/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/free_energy/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=30,
+    params:
+        cfg=settings("task", "training", "variants"),
+        code=code_of("transience.free_energy"),
+    shell:
+        "python -m transience.free_energy --settings {params.cfg:q} --code {params.code}"
+        " --evaluation {input.evaluation:q} --predictors {input.predictors:q} --llc {input.llc:q}"
+        " --free-energy {output.free_energy:q} --agreement {output.agreement:q} > {log:q} 2>&1"
+
+
 rule claims:
     input:
         evaluation="results/{experiment}/tables/evaluation.parquet",
@@ -102,6 +130,8 @@ rule claims:
         components="results/{experiment}/tables/trajectory_pca_components.parquet",
         llc="results/{experiment}/tables/llc.parquet",
         transience="results/{experiment}/tables/transience.parquet",
+        free_energy="results/{experiment}/tables/free_energy.parquet",
+        agreement="results/{experiment}/tables/free_energy_agreement.parquet",
     output:
         "results/{experiment}/tables/claims.parquet",
     log:
@@ -122,4 +152,5 @@ rule claims:
         " --evaluation {input.evaluation:q} --predictors {input.predictors:q}"
         " --trajectory-pca {input.trajectory_pca:q}"
         " --trajectory-pca-components {input.components:q} --llc {input.llc:q}"
-        " --transience {input.transience:q} --claims {output:q} > {log:q} 2>&1"
+        " --transience {input.transience:q} --free-energy {input.free_energy:q}"
+        " --free-energy-agreement {input.agreement:q} --claims {output:q} > {log:q} 2>&1"

@@ -9,6 +9,7 @@ FIGURES = {
     "distances": ["evaluation"],
     "loss_and_llc": ["evaluation", "predictors", "llc"],
     "llc_over_training": ["evaluation", "llc", "indicators", "indicator_agreement"],
+    "departure": ["evaluation", "free_energy", "free_energy_agreement"],
     "llc_diagnostics": ["llc", "llc_trace"],
 }
 

@@ -1,6 +1,14 @@
 # The page that a reader opens, and the whole configuration, defaults filled in, that it came from.
 
-SWEEP_TABLES = [*RUN_TABLES, "indicator_agreement", *TRAJECTORIES, "trajectory_subspace", "claims"]
+FREE_ENERGY = ["free_energy", "free_energy_agreement"]
+SWEEP_TABLES = [
+    *RUN_TABLES,
+    "indicator_agreement",
+    *TRAJECTORIES,
+    "trajectory_subspace",
+    *FREE_ENERGY,
+    "claims",
+]
 REPORT = [
     Path(workflow.basedir, "workflow/report", name)
     for name in ("template.html", "captions.yaml", "explorer.js", "sorting.js")

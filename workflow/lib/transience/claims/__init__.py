@@ -3,6 +3,7 @@
 - `behaviour`: where models end, and whether ridge is transient
 - `function_space`: trajectories and principal components
 - `complexity`: losses and learning coefficients
+- `prediction`: whether loss and complexity predict departures from ridge; not in the paper, ours
 
 The paper names M at its own scale (D = 8). Here a claim is put in terms of the sweep's own M:
 the *lowest*, the *intermediate* (finite, above the lowest), and infinity. Where a sweep has not
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from transience.claims import behaviour, complexity, function_space
+from transience.claims import behaviour, complexity, function_space, prediction
 from transience.claims.sweep import Claim, Sweep
 
-MODULES = (behaviour, function_space, complexity)
+MODULES = (behaviour, function_space, complexity, prediction)
 CLAIMS = [one for module in MODULES for one in vars(module).values() if isinstance(one, Claim)]
 
 

@@ -10,6 +10,8 @@ INPUTS = (
     "trajectory_pca_components",
     "llc",
     "transience",
+    "free_energy",
+    "free_energy_agreement",
 )
 
 

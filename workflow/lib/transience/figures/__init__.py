@@ -10,6 +10,7 @@ side effects; `transience.figures.__main__` reads, draws and saves.
 - `figure1`: the paper's Figure 1
 - `complexity`: the paper's Figure 3, loss and LLC against M
 - `llc_over_training`: loss, LLC and a cheap indicator of it over training
+- `departure`: when runs leave ridge, and when loss and complexity say they should
 - `diagnostics`: LLC diagnostics
 """
 
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 
 from transience.figures.complexity import loss_and_llc
 from transience.figures.curves import Tables, distances, loss_by_distribution
+from transience.figures.departure import departure
 from transience.figures.diagnostics import llc_diagnostics
 from transience.figures.figure1 import figure1
 from transience.figures.llc_over_training import llc_over_training
@@ -36,6 +38,7 @@ FIGURES: dict[str, Callable[[Tables, int], Figure]] = {
     "distances": distances,
     "loss_and_llc": loss_and_llc,
     "llc_over_training": llc_over_training,
+    "departure": departure,
     "llc_diagnostics": llc_diagnostics,
 }
 _TRAJECTORIES = ("trajectory_pca", "trajectory_pca_components", "transience")
@@ -47,6 +50,7 @@ READS: dict[str, tuple[str, ...]] = {
     "distances": ("evaluation",),
     "loss_and_llc": ("evaluation", "predictors", "llc"),
     "llc_over_training": ("evaluation", "llc", "indicators", "indicator_agreement"),
+    "departure": ("evaluation", "free_energy", "free_energy_agreement"),
     "llc_diagnostics": ("llc", "llc_trace"),
 }
 

@@ -1,7 +1,8 @@
 """Do the sweep's tables follow from those of the runs?
 
 Collected rows are those of the runs. What is computed from tables and costs seconds is computed
-anew: the joint PCA (where there are probes), transience, claims, indicator_agreement.
+anew: the joint PCA (where there are probes), transience, free_energy, claims, and
+indicator_agreement.
 """
 
 import math
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from transience import claims, trajectory_pca
+from transience.free_energy import agreement_table, free_energy_table
 from transience.indicator_agreement import agreement, matched
 from transience.tables import schemas
 from transience.tasks import parse_num_tasks
@@ -88,6 +90,12 @@ def _transience(tables: Tables, probes: list[str], config: Config) -> list[pd.Da
     return [transience_table(*sources, probe_end_distances(probes) if probes else kept)]
 
 
+def _free_energy(tables: Tables, probes: list[str], config: Config) -> list[pd.DataFrame]:
+    sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
+    table = free_energy_table(*sources, config)
+    return [table, agreement_table(table)]
+
+
 def _claims(tables: Tables, probes: list[str], config: Config) -> list[pd.DataFrame]:
     return [claims.check(tables)]
 
@@ -101,9 +109,15 @@ def _agreement(tables: Tables, probes: list[str], config: Config) -> list[pd.Dat
 
 Compute = Callable[[Tables, list[str], dict], list[pd.DataFrame]]
 PCA = ("trajectory_pca", "trajectory_pca_components")
+FREE_ENERGY = ("free_energy", "free_energy_agreement")
 COMPUTED: list[tuple[tuple[str, ...], tuple[str, ...], Compute]] = [
     (PCA, ("probe",), _trajectories),
     (("transience",), ("evaluation", "predictors", "trajectory_pca"), _transience),
-    (("claims",), ("evaluation", "predictors", *PCA, "llc", "transience"), _claims),
+    (FREE_ENERGY, ("evaluation", "predictors", "llc"), _free_energy),
+    (
+        ("claims",),
+        ("evaluation", "predictors", *PCA, "llc", "transience", *FREE_ENERGY),
+        _claims,
+    ),
     (("indicator_agreement",), ("indicators", "llc"), _agreement),
 ]

@@ -1,0 +1,73 @@
+"""Whether loss and complexity predict when runs leave ridge: not in the paper, ours."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from transience.claims.sweep import Finding, Sweep, claim
+
+ESTIMATE = "centred_llc"
+CASES = {
+    "crossover": "a crossover n*",
+    "dmmse_at_once": "dMMSE_M at every n (the gain in loss is too large)",
+    "no_trade_off": "dMMSE_M at every n (it has no higher LLC than M = inf)",
+    "ridge_stays": "ridge for ever (dMMSE_M has no lower loss)",
+}
+PREDICTORS = {
+    "ratio": "the ratio of the LLC's difference to that of the loss",
+    "llc_difference": "the LLC's difference alone",
+    "loss_gap": "the loss gap alone",
+    "num_tasks": "M alone",
+}
+
+
+@claim(
+    "Not in the paper (ours): eq. 8, with the losses of the ideal predictors and measured LLCs, "
+    "predicts after how many samples a run leaves ridge."
+)
+def crossover_predicts_departures(sweep: Sweep) -> Finding:
+    """In every run that leaves ridge the interval of n* meets that of the departure."""
+    runs = _of_estimate(sweep.tables["free_energy"]).query("outcome == 'left'")
+    runs = runs[runs["prediction"] != "missing"]
+    if runs.empty:
+        return Finding.not_testable("No run leaves ridge and has an LLC to compare with.")
+    low = runs["predicted_low"].fillna(runs["predicted_samples"])
+    high = runs["predicted_high"].fillna(runs["predicted_samples"])
+    meets = (low <= runs["observed_high"]) & (high >= runs["observed_low"])
+    cases = runs["prediction"].value_counts()
+    predicted = ", ".join(f"{CASES[case]}: {number}" for case, number in cases.items())
+    span = runs["observed_low"].min(), runs["observed_high"].max()
+    needed = runs["llc_difference_needed"]
+    return Finding.of(
+        bool(meets.all()),
+        f"{len(runs)} runs leave ridge, after {span[0]:,.0f} to {span[1]:,.0f} samples; n* agrees "
+        f"with {meets.sum()}. Predicted for them: {predicted}. The difference of LLCs is "
+        f"{runs['delta_llc'].min():.3g} to {runs['delta_llc'].max():.3g}; for n* to be right it "
+        f"would have to be {needed.min():,.3g} to {needed.max():,.3g}.",
+    )
+
+
+@claim("Not in the paper (ours): the n* of eq. 8 orders the departures of runs from ridge.")
+def crossover_orders_departures(sweep: Sweep) -> Finding:
+    """The interval of the rank correlation of n* with the observed departure is above 0."""
+    table = _of_estimate(sweep.tables["free_energy_agreement"])
+    found = table[table["scope"] == "all"].set_index("predictor")
+    if "crossover" not in found.index or pd.isna(found.at["crossover", "rank_correlation"]):
+        return Finding.not_testable("Too few pairs of runs have a known order, or an LLC.")
+    others = ", ".join(
+        f"of {words} {_interval(found.loc[name])}" for name, words in PREDICTORS.items()
+    )
+    return Finding.of(
+        bool(found.at["crossover", "low"] > 0),
+        f"Rank correlation with the departure (Somers' D, 95 % interval) of n* "
+        f"{_interval(found.loc['crossover'])}; {others}; "
+        f"{found.at['crossover', 'num_pairs']} pairs of runs.",
+    )
+
+
+def _of_estimate(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["estimate"] == ESTIMATE]
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row['rank_correlation']:.2f} ({row['low']:.2f} to {row['high']:.2f})"

@@ -1,0 +1,145 @@
+"""When runs leave ridge, and when the trade-off of loss and complexity says they should (eq. 8)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from transience.figures import style
+from transience.figures.curves import Tables, draw_curves
+from transience.figures.style import DiversityScale
+from transience.free_energy import HALFWAY, relative_distance
+from transience.summaries import mean_over_positions
+
+ESTIMATE = "centred_llc"
+AT_ONCE = 1.0  # sequences: where n* = 0 is drawn on an axis that has no 0,
+BAND = 4.0  # in a band of this factor to both sides, the M one above the other
+SHAPES = {"left": "o", "stays": ">", "direct": "<"}
+PREDICTORS = {
+    "crossover": "$n^*$ of eq. 8",
+    "ratio": "Δλ / −Δℓ",
+    "llc_difference": "Δλ alone",
+    "loss_gap": "Δℓ alone",
+    "num_tasks": "M alone",
+}
+FORMS = {ESTIMATE: ("o", style.TRAINED_COLOUR), "llc": ("^", style.MUTED)}
+
+
+def departure(tables: Tables, window: int) -> Figure:
+    """Relative distance over training, n* against the observed departure, rank correlations."""
+    evaluation = mean_over_positions(tables["evaluation"], "training")
+    evaluation = evaluation[np.isfinite(evaluation["num_tasks"])]
+    runs = tables["free_energy"].query("estimate == @ESTIMATE")
+    scale = DiversityScale.of(evaluation["num_tasks"])
+    figure = Figure(figsize=(style.FULL_WIDTH, 5.4))
+    panels = figure.subplot_mosaic("AA;BC", height_ratios=(1, 1.15))
+    _draw_distance(panels["A"], evaluation, runs, scale, window=window)
+    _draw_prediction(panels["B"], runs[np.isfinite(runs["num_tasks"])], scale)
+    _draw_correlations(panels["C"], tables["free_energy_agreement"])
+    style.panel_title(panels["A"], "a", "Relative distance on $q_M$, and departure from ridge")
+    style.panel_title(panels["B"], "b", "Predicted crossover against departure")
+    style.panel_title(panels["C"], "c", "Order of departures: rank correlation")
+    style.diversity_key(figure, scale)
+    style.marker_key(
+        figure,
+        style.marker("o", "leaves ridge", markerfacecolor="white"),
+        style.marker(">", "still at ridge at the end"),
+        style.marker("<", "never at ridge"),
+        style.marker("o", r"$\hat{λ}$ centred", color=style.TRAINED_COLOUR),
+        style.marker("^", "paper's form", color=style.MUTED),
+    )
+    return figure
+
+
+def _draw_distance(
+    axes: Axes, evaluation: pd.DataFrame, runs: pd.DataFrame, scale: DiversityScale, *, window: int
+) -> None:
+    """Curves of every M, and a circle at the step from which on a run stays below a half."""
+    relative = evaluation.assign(relative=relative_distance(evaluation))
+    draw_curves(axes, relative, "relative", scale, window=window)
+    style.step_axis(axes, evaluation["step"].max())
+    axes.axhline(HALFWAY, color=style.MUTED, linewidth=0.7, linestyle=":")
+    left = runs[runs["outcome"] == "left"]
+    steps = left["departure_step"]
+    axes.scatter(
+        steps, np.full(len(left), HALFWAY), s=16, zorder=4, linewidths=0.9, facecolors="white",
+        edgecolors=[scale.colour(m) for m in left["num_tasks"]],
+    )  # fmt: skip
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel(r"$d_\mathrm{dMMSE}\,/\,(d_\mathrm{dMMSE} + d_\mathrm{ridge})$")
+    for height, text in ((1, "at ridge"), (HALFWAY, "halfway"), (0, "at dMMSE$_M$")):
+        axes.annotate(
+            text, (1, height), xytext=(4, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="center", color=style.MUTED, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
+    """Both in sequences; n* = 0 stands in the band at the foot, a missing one is counted."""
+    shown = np.isfinite(runs["predicted_samples"]) & runs["outcome"].isin(SHAPES)
+    there = runs[shown]
+    for row in there.itertuples():
+        place = (scale.finite.index(row.num_tasks) + 0.5) / len(scale.finite)
+        _draw_run(axes, row, scale.colour(row.num_tasks), AT_ONCE * BAND ** (1.6 * place - 0.8))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ends = there[["observed_low", "observed_high", "predicted_high", "predicted_samples"]]
+    ends = ends.to_numpy(float)
+    ends = ends[np.isfinite(ends) & (ends > 0)]
+    low, high = (ends.min(), ends.max()) if len(ends) else (10.0, 1000.0)
+    axes.set_xlim(low / 3, high * 3)
+    _axis_of_predictions(axes, high * 3)
+    whole = [low / 3, high * 3]
+    axes.plot(whole, whole, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    note = "in the band: no crossover,\ndMMSE$_M$ preferred from the start"
+    missing = len(runs) - len(there)
+    note += f"\nnot shown (no $n^*$ or no departure): {missing}" * bool(missing)
+    axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
+    axes.set_xlabel("observed departure (sequences seen)")
+    axes.set_ylabel("predicted $n^*$ (sequences)")
+
+
+def _axis_of_predictions(axes: Axes, high: float) -> None:
+    """Logarithmic, with n* = 0 in a band at the foot."""
+    axes.set_ylim(AT_ONCE / BAND, high)
+    axes.axhspan(AT_ONCE / BAND, AT_ONCE * BAND, color="#f2eef5", zorder=0, linewidth=0)
+    powers = range(1, int(np.log10(high)) + 1)
+    labels = [f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers]
+    axes.set_yticks([AT_ONCE, *(10.0**power for power in powers)], ["0", *labels])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _draw_run(axes: Axes, row: Any, colour: Any, at_once: float) -> None:
+    """One run: its bar to both sides, and a marker that says what became of it."""
+    x = row.observed_low if row.outcome == "stays" else row.observed_high
+    low, y, high = (
+        value if value > 0 and np.isfinite(value) else at_once if value == 0 else np.nan
+        for value in (row.predicted_low, row.predicted_samples, row.predicted_high)
+    )
+    if row.outcome == "left":
+        axes.plot([max(row.observed_low, 1), x], [y, y], color=colour, linewidth=0.9)
+    axes.plot([x, x], [low, high], color=colour, linewidth=0.9)
+    face = "white" if row.outcome == "left" else colour
+    shape = SHAPES[row.outcome]
+    axes.plot(x, y, shape, color=colour, markersize=4, markerfacecolor=face, markeredgewidth=0.9)
+
+
+def _draw_correlations(axes: Axes, agreement: pd.DataFrame) -> None:
+    """Rank correlation over all pairs, with its interval, by predictor and form of the LLC."""
+    found = agreement[agreement["scope"] == "all"].set_index(["estimate", "predictor"])
+    for place, (estimate, (shape, colour)) in enumerate(FORMS.items()):
+        for height, name in enumerate(PREDICTORS):
+            if (estimate, name) not in found.index:
+                continue
+            row, y = found.loc[(estimate, name)], height + 0.2 * (place - 0.5)
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.0)
+            axes.plot(row["rank_correlation"], y, shape, color=colour, markersize=4)
+    axes.axvline(0, color=style.MUTED, linewidth=0.8)
+    axes.set_xlim(-1.08, 1.08)
+    axes.set_yticks(range(len(PREDICTORS)), PREDICTORS.values())
+    axes.set_ylim(len(PREDICTORS) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.set_xlabel("Somers' D with the departure (95 % interval)")
