@@ -15,6 +15,8 @@ TABLES = (
     "trajectory_pca",
     "trajectory_pca_components",
     "transience",
+    "free_energy",
+    "free_energy_agreement",
     "claims",
 )
 
