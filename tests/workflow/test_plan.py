@@ -27,6 +27,10 @@ def test_paper_is_planned_whole(project):
     assert project.planned(config="config/paper.yaml") == with_runs(26)
 
 
+def test_architectures_are_planned_as_variants(project):
+    assert project.planned(config="config/architectures.yaml") == with_runs(7 * 3)
+
+
 def test_a_variant_is_a_sweep_of_its_own(project):
     project.edit(
         "config/smoke.yaml",
