@@ -15,6 +15,7 @@ TABLES = (
     "trajectory_pca",
     "trajectory_pca_components",
     "transience",
+    "trajectory_subspace",
     "free_energy",
     "free_energy_agreement",
     "claims",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience import claims, tables
+from transience import claims, command, tables
+from transience.claims import __main__ as claims_command
 from transience.claims.sweep import FAILS, HOLDS, NOT_TESTABLE
 
 INF = math.inf
@@ -58,7 +59,20 @@ def made_up() -> Tables:
         "trajectory_pca": _trajectories(),
         "evaluation": _evaluation(),
         "trajectory_pca_components": _components(),
+        "trajectory_subspace": _subspace(),
     }
+
+
+def _subspace() -> pd.DataFrame:
+    """Hardly any random order bends as far as the runs do."""
+    rows = [
+        ("baseline", seed, "reordered_share", f"{m:g}", 1, 0.01)
+        for m in DIVERSITIES
+        if m < INF
+        for seed in SEEDS
+    ]
+    columns = ["variant", "seed", "quantity", "setting", "number", "value"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _free_energy() -> pd.DataFrame:
@@ -159,6 +173,11 @@ def no_order(made: Tables) -> None:
     made["free_energy_agreement"].loc[:, "low"] = -0.1
 
 
+def chance_bends_as_far(made: Tables) -> None:
+    rows = made["trajectory_subspace"]
+    rows.loc[rows["setting"].isin(["8", "16", "64", "128"]) & (rows["seed"] == 1), "value"] = 0.2
+
+
 def no_known_order(made: Tables) -> None:
     made["free_energy_agreement"].loc[:, "rank_correlation"] = math.nan
 
@@ -169,7 +188,7 @@ def no_known_order(made: Tables) -> None:
 def test_every_claim_holds_in_a_sweep_like_the_papers():
     found = verdicts(made_up())
     assert (found == HOLDS).all(), found[found != HOLDS]
-    assert len(found) == 21
+    assert len(found) == len(claims.CLAIMS) == 22
 
 
 @pytest.mark.parametrize(
@@ -195,6 +214,7 @@ def test_every_claim_holds_in_a_sweep_like_the_papers():
             "intermediate_deflect",
             every(*(change("transience", "ridge_deflection", m, 0.01) for m in (8, 16, 64, 128))),
         ),
+        ("deflection_exceeds_chance", chance_bends_as_far),
         (
             "infinity_goes_to_ridge",  # hardly moves
             change("trajectory_pca", "pc1", INF, lambda x: x.where(x == 3, -9.0)),
@@ -284,7 +304,7 @@ def test_a_tiny_sweep_has_a_verdict_for_every_claim(left: list[float], tmp_path)
     table = claims.check(made)
     assert set(table["verdict"]) <= {HOLDS, FAILS, NOT_TESTABLE}
     tables.write_table(tmp_path / "claims", "claims", table, {})
-    assert len(tables.read_table(tmp_path / "claims", "claims")) == 21
+    assert len(tables.read_table(tmp_path / "claims", "claims")) == len(claims.CLAIMS)
 
 
 # What the sentences say
@@ -319,3 +339,16 @@ def test_claims_are_about_the_baseline():
         made[name] = pd.concat([table.assign(variant="another").iloc[:1], table])
     made["claims"] = pd.DataFrame({"claim": ["the table of an earlier check is not looked at"]})
     assert (verdicts(made) == HOLDS).all()
+
+
+def test_the_command_writes_every_claim(tmp_path, monkeypatch, made_up_sweep):
+    sweep = made_up_sweep([1.0, 8.0, 64.0, INF], 2)
+    flags = ["claims", "--settings", "{}", "--claims", str(tmp_path / "claims")]
+    metadata = {"variant": "baseline", "num_tasks": ["1"], "seed": 0}
+    for name in claims_command.INPUTS:
+        tables.write_table(tmp_path / name, name, sweep[name], metadata)
+        flags += [f"--{name.replace('_', '-')}", str(tmp_path / name)]
+    monkeypatch.setattr("sys.argv", flags)
+    command.run(claims_command.main)
+    found = tables.read_table(tmp_path / "claims", "claims")
+    assert found["claim"].tolist() == [one.name for one in claims.CLAIMS]

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience import claims, command, tables, transient_ridge
-from transience.claims import __main__ as claims_command
+from transience import command, tables, transient_ridge
 
 INF = math.inf
 STEPS = [0, 10, 40, 100]
@@ -200,44 +199,20 @@ def test_distances_on_the_probe(tmp_path: Path):
     assert to_dmmse[8.0, 1] == 0.0
 
 
-def run_command(main, monkeypatch, **files: object) -> None:
-    flags = ["--settings", "{}"]
-    for name, paths in files.items():
-        flags += [f"--{name.replace('_', '-')}", *np.atleast_1d(paths).tolist()]
-    monkeypatch.setattr("sys.argv", ["command", *flags])
-    command.run(main)
-
-
-def test_the_commands_write_transience_and_claims(tmp_path: Path, monkeypatch):
-    components = pd.DataFrame(
-        {"variant": "baseline", "seed": 0, "component": [1, 1, 2, 2], "sequence": 0}
-    ).assign(position=[0, 1, 0, 1], loading=[0.6, 0.8, 0.8, 0.6], explained_variance_fraction=0.5)
-    schema = tables.schemas()["llc"]
-    llc = pd.DataFrame([run_of(m) | {"step": 100, "chain": 0} for m in OOD])
-    llc = llc.assign(
-        **{c.name: 1.0 for c in schema.columns if c.dtype == "float64" and not c.key},
-        diverged=False,
-        flags="",
-    )
+def test_the_command_writes_transience(tmp_path: Path, monkeypatch):
     sources = {
-        "evaluation": evaluation(),
-        "predictors": predictors(),
-        "trajectory_pca": trajectory(),
-        "trajectory_pca_components": components,
-        "llc": llc,
-    }
+        "evaluation": evaluation(), "predictors": predictors(), "trajectory_pca": trajectory()
+    }  # fmt: skip
     metadata = {"variant": "baseline", "num_tasks": ["1"], "seed": 0}
+    flags = ["--settings", "{}"]
     for name, frame in sources.items():
         tables.write_table(tmp_path / name, name, frame, metadata)
-    paths = {name: str(tmp_path / name) for name in (*sources, "transience", "claims")}
-    read = {n: paths[n] for n in ("evaluation", "predictors", "trajectory_pca", "transience")}
-    probes = [str(write_probe(tmp_path, m, 1.0, 2.0)) for m in OOD]
-    run_command(transient_ridge.main, monkeypatch, **read, probes=probes)
-    transience = tables.read_table(paths["transience"], "transience").set_index("num_tasks")
+        flags += [f"--{name.replace('_', '-')}", str(tmp_path / name)]
+    flags += ["--probes", *(str(write_probe(tmp_path, m, 1.0, 2.0)) for m in OOD)]
+    flags += ["--transience", str(tmp_path / "transience")]
+    monkeypatch.setattr("sys.argv", ["transient_ridge", *flags])
+    command.run(transient_ridge.main)
+    transience = tables.read_table(tmp_path / "transience", "transience").set_index("num_tasks")
     assert transience["transient"].to_dict() == {
         m: transient for m, (*_, transient) in EXPECTED.items()
     }
-    run_command(claims_command.main, monkeypatch, **paths)
-    found = tables.read_table(paths["claims"], "claims").set_index("claim")["verdict"]
-    assert found.index.tolist() == [one.name for one in claims.CLAIMS]
-    assert found["ood_loss_rises_again"] == "fails"  # of M > 1 only 8 is transient

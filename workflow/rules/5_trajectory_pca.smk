@@ -128,6 +128,7 @@ rule claims:
         predictors="results/{experiment}/tables/predictors.parquet",
         trajectory_pca="results/{experiment}/tables/trajectory_pca.parquet",
         components="results/{experiment}/tables/trajectory_pca_components.parquet",
+        subspace="results/{experiment}/tables/trajectory_subspace.parquet",
         llc="results/{experiment}/tables/llc.parquet",
         transience="results/{experiment}/tables/transience.parquet",
         free_energy="results/{experiment}/tables/free_energy.parquet",
@@ -151,6 +152,7 @@ rule claims:
         "python -m transience.claims --settings {params.cfg:q} --code {params.code}"
         " --evaluation {input.evaluation:q} --predictors {input.predictors:q}"
         " --trajectory-pca {input.trajectory_pca:q}"
-        " --trajectory-pca-components {input.components:q} --llc {input.llc:q}"
+        " --trajectory-pca-components {input.components:q}"
+        " --trajectory-subspace {input.subspace:q} --llc {input.llc:q}"
         " --transience {input.transience:q} --free-energy {input.free_energy:q}"
         " --free-energy-agreement {input.agreement:q} --claims {output:q} > {log:q} 2>&1"

@@ -8,6 +8,7 @@ INPUTS = (
     "predictors",
     "trajectory_pca",
     "trajectory_pca_components",
+    "trajectory_subspace",
     "llc",
     "transience",
     "free_energy",

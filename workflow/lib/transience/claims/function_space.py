@@ -19,6 +19,7 @@ from transience.claims.sweep import (
 from transience.trajectory_pca import path_and_ideals
 
 STRONG = 0.5  # least correlation that counts as one (ours)
+CHANCE = 0.05  # most of the random orders that may bend as far (ours)
 STAYS = 1.25  # final over least distance to ridge of a trajectory that stays there (ours)
 
 
@@ -40,6 +41,25 @@ def intermediate_deflect(sweep: Sweep) -> Finding:
         f"Deflection towards ridge (0 straight, 1 as far as ridge), by seed: "
         f"{by_m_text(bends.loc[sweep.finite])}. More than the lowest M, and then nearer to dMMSE_M "
         f"at the end, in every seed: {tasks_text(found)}.",
+    )
+
+
+@claim(
+    "Not in the paper (ours): they are deflected further than the same increments in random order "
+    "would be."
+)
+def deflection_exceeds_chance(sweep: Sweep) -> Finding:
+    """For two intermediate M, in every seed, at most 5 % of random orders bend as far."""
+    if len(sweep.intermediate) < 2:
+        return Finding.not_testable("The sweep has fewer than two intermediate M.")
+    rows = sweep.tables["trajectory_subspace"].query("quantity == 'reordered_share'")
+    shares = rows.assign(num_tasks=rows["setting"].astype(float))
+    shares = shares.pivot(index="num_tasks", columns="seed", values="value")
+    found = [m for m in sweep.intermediate if (shares.loc[m] <= CHANCE).all()]
+    return Finding.of(
+        len(found) >= 2,
+        f"Share of random orders that bend as far towards ridge, by seed: "
+        f"{by_m_text(shares.loc[sweep.finite])}. At most 5 % in every seed: {tasks_text(found)}.",
     )
 
 

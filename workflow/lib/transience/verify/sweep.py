@@ -116,7 +116,15 @@ COMPUTED: list[tuple[tuple[str, ...], tuple[str, ...], Compute]] = [
     (FREE_ENERGY, ("evaluation", "predictors", "llc"), _free_energy),
     (
         ("claims",),
-        ("evaluation", "predictors", *PCA, "llc", "transience", *FREE_ENERGY),
+        (
+            "evaluation",
+            "predictors",
+            *PCA,
+            "trajectory_subspace",
+            "llc",
+            "transience",
+            *FREE_ENERGY,
+        ),
         _claims,
     ),
     (("indicator_agreement",), ("indicators", "llc"), _agreement),
