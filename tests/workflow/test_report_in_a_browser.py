@@ -197,7 +197,7 @@ def test_it_works_with_a_finger_on_a_phone(opened: Open) -> None:
 
 
 def test_tables_sort_by_a_column(page: Page, results: Path) -> None:
-    table = page.locator("table.sortable", has_text="Deflection")
+    table = page.locator("table.numbers", has_text="Deflection")
     transience = read_table(results / "tables/transience.parquet", "transience")
     header = table.locator("th[scope=col]", has_text="crit (step)")
     header.get_by_role("button").click()

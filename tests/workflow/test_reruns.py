@@ -94,7 +94,7 @@ def test_edits_of_the_configuration(sweep, old, new, expected):
         ("trajectory_pca", {"trajectory_pca": 1} | AFTER_PCA),
         ("figures/style", {"figure": 9, "report": 1}),
         ("transient_ridge", AFTER_PCA),
-        ("free_energy", {"free_energy": 1, "claims": 1, "figure": 8, "report": 1}),
+        ("free_energy", {"free_energy": 1, "claims": 1, "figure": 9, "report": 1}),
         ("claims/behaviour", {"claims": 1, "report": 1}),
         ("collect", AFTER_RUNS),
         ("command", runs(RUNS) | AFTER_RUNS),
