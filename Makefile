@@ -7,6 +7,7 @@
 #   make test       set up .venv, run the tests
 #   make oracles    known answers for the LLC estimator, the full grid (about ten minutes)
 #   make slurm-test start a SLURM cluster on this machine, run sweeps on it, stop it (Debian, root)
+#   make benchmark  speed of training, evaluation and SGLD on this machine (some minutes)
 #   make lint       set up .venv, check style and the workflow
 #
 # CORES=4 limits the cores, PYTHON=python3.12 chooses an interpreter.
@@ -23,7 +24,7 @@ SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger swee
 	--scheduler greedy --rerun-incomplete --keep-going
 report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
 
-.PHONY: sweep smoke calibrate verify test oracles slurm-test cluster-check lint
+.PHONY: sweep smoke calibrate verify test oracles slurm-test cluster-check benchmark lint
 
 sweep: $(READY)
 	@$(SWEEP)
@@ -52,6 +53,9 @@ slurm-test: cluster-check $(SLURM_READY)
 
 cluster-check:
 	@$(CLUSTER) check
+
+benchmark: $(READY)
+	@$(BIN)/python tests/benchmarks/speed.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -132,6 +132,25 @@ def test_gradient_of_every_parameter_is_the_slope_of_the_loss(name):
     assert slope == pytest.approx(gradient.square().sum().item(), rel=1e-5, abs=1e-9)
 
 
+ROUNDED = [  # dtype of the tensors, of products, and how far rounding goes in norm
+    (torch.float64, torch.float32, 1e-6),  # PyTorch operations, every step of the way
+    (torch.float32, torch.bfloat16, 0.02),  # kernels
+    (torch.float64, torch.bfloat16, 0.02),
+]
+
+
+@pytest.mark.parametrize(("dtype", "products", "tolerance"), ROUNDED, ids=str)
+@pytest.mark.parametrize("switch", [False, True])
+def test_rounded_products(switch, dtype, products, tolerance):
+    a = replace(SMALL, width=32, output_projection=switch, doubled_residual=switch)
+    vector, xs, ys = point(a, dtype)
+    expected = by_autograd(a, vector, xs, ys)
+    for found, exact in zip(LossAndGradient(a, products)(vector, xs, ys), expected, strict=True):
+        error = (found - exact).norm() / exact.norm()
+        assert found.dtype == dtype
+        assert tolerance / 1000 < error < tolerance
+
+
 @DTYPES
 def test_chunks_do_not_matter_beyond_rounding(dtype):
     vector, xs, ys = point(SMALL, dtype, num_sequences=70)

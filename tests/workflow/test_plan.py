@@ -31,6 +31,10 @@ def test_architectures_are_planned_as_variants(project):
     assert project.planned(config="config/architectures.yaml") == with_runs(7 * 3)
 
 
+def test_both_precisions_are_planned(project):
+    assert project.planned(config="config/precision.yaml") == with_runs(2 * 4 * 2)
+
+
 def test_a_variant_is_a_sweep_of_its_own(project):
     project.edit(
         "config/smoke.yaml",

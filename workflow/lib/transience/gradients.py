@@ -33,9 +33,13 @@ class LossAndGradient:
     Keeps its work space, so an instance serves one thread.
     """
 
-    def __init__(self, architecture: Architecture) -> None:
-        """Fix the architecture; device and dtype are those of the tensors passed later."""
-        self.architecture = architecture
+    def __init__(self, architecture: Architecture, products: torch.dtype | None = None) -> None:
+        """Fix the architecture; device and dtype are those of the tensors passed later.
+
+        With ``products`` = torch.bfloat16, the large matrix products round their factors and
+        results to it; all the rest, sums over chunks too, stays in the dtype of the tensors.
+        """
+        self.architecture, self.products = architecture, products
         sequences = CHUNK_ELEMENTS // (architecture.num_tokens * architecture.width)
         self.chunk = max(16, sequences // 16 * 16)  # kernels take 16 sequences at a time
         self._operations: dict[tuple, Any] = {}
@@ -77,14 +81,15 @@ class LossAndGradient:
         self, folded: Tensors, xs: torch.Tensor, ys: torch.Tensor
     ) -> Iterator[tuple["_Pass", torch.Tensor, torch.Tensor]]:
         size = len(xs) if xs.is_cuda else self.chunk  # a GPU has no use for small pieces
+        weights = _round(folded, self.products) if self.products else folded
         for x, y in zip(xs.split(size), ys.split(size), strict=True):
-            yield _Pass(self._operations_like(x), folded, self.architecture), x, y
+            yield _Pass(self._operations_like(x), weights, self.architecture), x, y
 
     def _operations_like(self, xs: torch.Tensor) -> TorchOperations:
         operations = _operations_for(xs)
         key = (operations, len(xs))
         if key not in self._operations:
-            self._operations[key] = operations(self.architecture, len(xs))
+            self._operations[key] = operations(self.architecture, len(xs), self.products)
         return self._operations[key]
 
     def _named(self, vector: torch.Tensor) -> Tensors:
@@ -100,6 +105,14 @@ class LossAndGradient:
             self._sums[key] = gradient_buffers(self.architecture, vector)
         self._sums[key][0].zero_()
         return self._sums[key]
+
+
+def _round(folded: Tensors, dtype: torch.dtype) -> Tensors:
+    """Round the matrices of the blocks, once for all chunks."""
+    large = {
+        name: w.to(dtype) for name, w in folded.items() if name[:6] == "layers" and w.ndim == 2
+    }
+    return folded | large
 
 
 def _operations_for(tensor: torch.Tensor) -> type[TorchOperations]:
@@ -191,11 +204,11 @@ class _Pass:
 
     def _mlp_backward(self, layer: int, dout: torch.Tensor, sums: Tensors) -> torch.Tensor:
         do, w, block, p = self.do, self.w, self.blocks[layer], f"layers.{layer}."
-        sums[p + "mlp_out.weight"].addmm_(dout, block.hidden.T)  # C N @ N H
+        do.add_product(sums[p + "mlp_out.weight"], dout, block.hidden)  # C N @ N H
         self.do.add_row_sums(sums[p + "mlp_out.bias"], dout)
         dhidden = do.linear("dhidden", w[p + "mlp_out.weight"].T, dout)  # H C @ C N
         dhidden = do.rectify_backward(dhidden, block.hidden, sums[p + "mlp_in.bias"])
-        sums[p + "mlp_in.weight"].addmm_(dhidden, block.after.standardised.T)  # H N @ N C
+        do.add_product(sums[p + "mlp_in.weight"], dhidden, block.after.standardised)  # H N @ N C
         dnorm = do.linear("update", w[p + "mlp_in.weight"].T, dhidden)  # C H @ H N
         name = "dafter" if self.a.doubled_residual else "dresidual"  # is dout needed again?
         return do.norm_backward(name, dnorm, block.after, dout)
@@ -205,7 +218,7 @@ class _Pass:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         block, p, dmixed = self.blocks[layer], f"layers.{layer}.", dafter
         if self.a.output_projection:
-            sums[p + "output_projection"].addmm_(dafter, block.mixed.T)  # C N @ N C
+            self.do.add_product(sums[p + "output_projection"], dafter, block.mixed)  # C N @ N C
             dmixed = self.do.linear("update", self.w[p + "output_projection"].T, dafter)
         return self.do.attention_backward(dmixed, block.attention, sums[p + "qkv_bias"])
 
@@ -215,8 +228,8 @@ class _Pass:
         """Add the gradient of the QKV map; return that of the block's input, C N."""
         weight, total = self.w[f"layers.{layer}.qkv"], sums[f"layers.{layer}.qkv"]
         norm, C, n = self.blocks[layer - 1].out, self.a.width, dq.shape[1]
-        total[:C].addmm_(dq, norm.standardised[:, :n].T)  # C n @ n C
-        total[C:].addmm_(dkv, norm.standardised.T)  # 2C N @ N C
+        self.do.add_product(total[:C], dq, norm.standardised[:, :n])  # C n @ n C
+        self.do.add_product(total[C:], dkv, norm.standardised)  # 2C N @ N C
         dnorm = self.do.linear("update", weight[C:].T, dkv)  # C 2C @ 2C N
-        dnorm[:, :n].addmm_(weight[:C].T, dq)  # C C @ C n
+        self.do.add_product(dnorm[:, :n], weight[:C].T, dq.T)  # C C @ C n
         return self.do.norm_backward("dresidual", dnorm, norm, dskip)

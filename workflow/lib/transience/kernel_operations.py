@@ -13,12 +13,13 @@ from transience.transformer import Architecture
 
 
 class KernelOperations(TorchOperations):
-    """The same operations, every one overridden."""
+    """The same operations, with buffers and kernels."""
 
-    def __init__(self, a: Architecture, sequences: int) -> None:
+    def __init__(
+        self, a: Architecture, sequences: int, products: torch.dtype | None = None
+    ) -> None:
         """Fix the architecture and B, which is rounded up to whole groups of lanes."""
-        self.a = a
-        self.sequences = -(-sequences // WIDTH) * WIDTH
+        super().__init__(a, -(-sequences // WIDTH) * WIDTH, products)
         self.columns = a.num_tokens * self.sequences
         # rows a power of two apart would compete for the same places in the cache
         self.ld = self.columns + WIDTH
@@ -49,7 +50,10 @@ class KernelOperations(TorchOperations):
         kernels.unfold_norm(*addresses, *tensors[0].shape, scaled_rows, factor)
 
     def linear(self, name: str, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return torch.mm(weight, x, out=self._matrix(name, len(weight), x.shape[1]))
+        out = self._matrix(name, len(weight), x.shape[1])
+        if weight.dtype == x.dtype:
+            return torch.mm(weight, x, out=out)
+        return out.copy_(weight @ x.to(weight.dtype))
 
     def tokens(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         B, K, D = xs.shape

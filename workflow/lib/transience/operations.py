@@ -37,9 +37,11 @@ class Embedded:
 class TorchOperations:
     """Operations on chunks of B sequences. Names, for buffers, are ignored: PyTorch allocates."""
 
-    def __init__(self, a: Architecture, sequences: int) -> None:
-        """Fix the architecture and B."""
-        self.a, self.sequences = a, sequences
+    def __init__(
+        self, a: Architecture, sequences: int, products: torch.dtype | None = None
+    ) -> None:
+        """Fix the architecture, B, and the dtype to which factors of sums of products round."""
+        self.a, self.sequences, self.products = a, sequences, products
 
     @staticmethod
     def fold_norm(
@@ -72,8 +74,15 @@ class TorchOperations:
         torch.addcmul((dbias * factors)[:, None] * shift, dweight, scale, out=dweight)
 
     def linear(self, name: str, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Out I @ I N -> Out N."""
-        return (x.T @ weight.T).T
+        """Out I @ I N -> Out N, in the dtype of x; rounded to that of the weight."""
+        return (x.T.to(weight.dtype) @ weight.T).T.to(x.dtype)
+
+    def add_product(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        """Out I += Out N @ N I, right given as I N."""
+        if self.products:
+            total += left.to(self.products) @ right.to(self.products).T
+        else:
+            total.addmm_(left, right.T)
 
     def tokens(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         """Columns of all x-tokens, then of all y-tokens, by position: V (2 K B)."""

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,7 @@ from transience.gradients import LossAndGradient
 from transience.resume import state_folder
 from transience.tables import replacing, write_table
 from transience.tasks import format_num_tasks, sample_sequences, task_set
-from transience.transformer import (
-    Architecture,
-    initial_parameters,
-    num_parameters,
-    sequence_losses,
-    unflatten,
-)
+from transience.transformer import Architecture, initial_parameters, num_parameters
 
 LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds")
 
@@ -104,7 +98,7 @@ def train(
             is logged.
     """
     vector = state.vector
-    evaluate = loss_and_gradient(architecture, settings["precision"], vector.device)
+    evaluate = loss_and_gradient(architecture, settings["precision"])
     optimiser = _adam(state, settings)
     rates = {key: settings[key] for key in ("learning_rate", "warmup_steps")}
     while state.step < settings["num_steps"]:
@@ -125,25 +119,14 @@ def train(
         yield state
 
 
-def loss_and_gradient(
-    architecture: Architecture, precision: str, device: torch.device
-) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+def loss_and_gradient(architecture: Architecture, precision: str) -> LossAndGradient:
     """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
 
-    float32 and tf32 use the hand-derived gradient (tf32 changes matrix products on CUDA only);
-    bf16 uses autograd under automatic mixed precision.
+    tf32 changes matrix products on CUDA only; bf16 rounds factors and results of the large matrix
+    products on any device. Weights, gradients and what lies between the products stay float32.
     """
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    if precision != "bf16":
-        return LossAndGradient(architecture)
-
-    def mixed(vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor):
-        leaf = vector.detach().requires_grad_()
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            losses = sequence_losses(unflatten(leaf, architecture), xs, ys, architecture)
-        return losses.detach(), torch.autograd.grad(losses.mean(), leaf)[0]
-
-    return mixed
+    return LossAndGradient(architecture, torch.bfloat16 if precision == "bf16" else None)
 
 
 def _adam(state: TrainingState, settings: dict[str, Any]) -> torch.optim.Adam:

@@ -1,0 +1,266 @@
+"""Speed of training, evaluation and SGLD, beside plain `torch.nn` and beside the machine's floor.
+
+    make benchmark
+    .venv/bin/python tests/benchmarks/speed.py --device cuda --paper-batch 1024
+
+All contestants run in this process on one thread and take turns; the table gives medians.
+
+- *plain*: the same work as everybody writes it with `torch.nn` and autograd, in float32, with
+  attention as two matrix products or as PyTorch's fused kernel, whichever is faster.
+- *products*: floating-point operations of our matrix products (attention's too) over the rate of a
+  large matrix product in the same precision, measured here. On a CPU a step can hardly be faster.
+- *memory*: bytes that must move (parameters, gradients, Adam's moments, noise and data, each once)
+  over the rate of a large copy. What stays in a cache between two steps can beat it.
+
+A training step draws its batch; an SGLD step measures the Metropolis acceptance as often as the
+workflow does.
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "workflow" / "lib")]
+
+from plain import PlainTransformer, plain_step  # noqa: E402
+
+from transience.configuration import effective, load  # noqa: E402
+from transience.gradients import LossAndGradient  # noqa: E402
+from transience.sgld import PROBE_EVERY, Scales, sample_chain  # noqa: E402
+from transience.tasks import sample_sequences, task_set  # noqa: E402
+from transience.training import TrainingState, train  # noqa: E402
+from transience.transformer import Architecture, initial_parameters  # noqa: E402
+
+ROUNDS = 7
+SECONDS = 0.2  # of every contestant in a round, or one call
+MODELS = {"smoke": "smoke.yaml", "laptop": "config.yaml", "paper": "paper.yaml"}
+SCALES = Scales(step_size=1e-8, nbeta=1.0, gamma=1.0)
+NUMBER = 4  # bytes
+Calls = dict[str, Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the data of a step, and where they are."""
+
+    settings: dict
+    batch: int
+    device: torch.device
+
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture.from_settings(self.settings)
+
+    def start(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return initial_parameters(self.architecture, 0).to(self.device, dtype)
+
+    def draw(self, index: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        a = self.architecture
+        return sample_sequences(
+            0, "training", index, tasks=task_set(0, 8.0, a.task_dimension),
+            num_sequences=self.batch, num_examples=a.num_examples,
+            task_dimension=a.task_dimension, device=self.device,
+            noise_variance=self.settings["task"]["noise_variance"],
+        )  # fmt: skip
+
+    def plain(self, fused_attention: bool) -> PlainTransformer:
+        model = PlainTransformer(self.architecture, fused_attention=fused_attention)
+        return model.to(self.device).load(self.start(), self.architecture)
+
+
+# What is measured: contestants that do the same number of units of work a call
+
+
+def training(case: Case) -> Calls:
+    """One step of Adam on a fresh batch."""
+
+    def plain(fused_attention: bool) -> Callable[[], object]:
+        model, steps = case.plain(fused_attention), itertools.count()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+        return lambda: plain_step(model, optimizer, *case.draw(next(steps)))
+
+    def ours(precision: str) -> Callable[[], object]:
+        rare = {"num_steps": 10**9, "log_every": 10**9, "learning_rate": 1e-6, "warmup_steps": 0}
+        states = train(
+            TrainingState.initial(case.start()), case.architecture, seed=0,
+            tasks=task_set(0, 8.0, case.architecture.task_dimension),
+            noise_variance=case.settings["task"]["noise_variance"],
+            settings=case.settings["training"] | rare
+            | {"batch_size": case.batch, "precision": precision},
+        )  # fmt: skip
+        return lambda: next(states)
+
+    names = ["float32", "bf16"] + ["tf32"] * (case.device.type == "cuda")
+    return both_plain(plain) | {name: ours(name) for name in names}
+
+
+def evaluation(case: Case) -> Calls:
+    """Predictions for a batch."""
+    xs, ys = case.draw()
+
+    def plain(fused_attention: bool) -> Callable[[], object]:
+        model = case.plain(fused_attention)
+        return torch.no_grad()(lambda: model(xs, ys))
+
+    fast, vector = LossAndGradient(case.architecture), case.start()
+    return both_plain(plain) | {"float32": lambda: fast.predict(vector, xs, ys)}
+
+
+def sgld(case: Case) -> Calls:
+    """PROBE_EVERY steps of one chain, the last one with its acceptance."""
+    batches = [case.draw(index) for index in range(PROBE_EVERY)]
+    noise = torch.Generator(case.device).manual_seed(0)
+
+    def plain(fused_attention: bool) -> Callable[[], object]:
+        model = case.plain(fused_attention)
+        anchor = [p.detach().clone() for p in model.parameters()]
+        return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches]
+
+    fast, vector = LossAndGradient(case.architecture), case.start()
+    return both_plain(plain) | {
+        "float32": lambda: sample_chain(fast, vector, batches, noise, SCALES)
+    }
+
+
+def plain_sgld_step(
+    model: PlainTransformer, anchor: list[torch.Tensor], xs: torch.Tensor, ys: torch.Tensor
+) -> float:
+    """One SGLD step as everybody writes it."""
+    model.zero_grad()
+    loss = (model(xs, ys) - ys).square().mean()
+    loss.backward()
+    with torch.no_grad():
+        for p, start in zip(model.parameters(), anchor, strict=True):
+            pull = SCALES.nbeta * p.grad + SCALES.gamma * (p - start)
+            p.add_(pull, alpha=-SCALES.step_size / 2)
+            p.add_(torch.randn_like(p), alpha=SCALES.step_size**0.5)
+    return loss.item()
+
+
+def both_plain(plain: Callable[[bool], Callable[[], object]]) -> Calls:
+    return {"plain, products": plain(False), "plain, fused": plain(True)}
+
+
+# Floors
+
+
+def operations(case: Case, *, gradient: bool) -> int:
+    """Floating-point operations of our matrix products, counted by PyTorch."""
+    model = LossAndGradient(case.architecture, torch.float32)  # all in PyTorch operations
+    xs, ys = (tensor.double() for tensor in case.draw())
+    with FlopCounterMode(display=False) as counter:
+        (model if gradient else model.predict)(case.start(torch.float64), xs, ys)
+    return counter.get_total_flops()
+
+
+def product_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Operations a second of a large matrix product."""
+    size = 1024 if device.type == "cpu" else 8192
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    out = torch.empty(size, size, dtype=dtype, device=device)
+    return 2 * size**3 / medians({"": lambda: torch.mm(a, b, out=out)}, device)[""]
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes a second read and written by a large copy."""
+    a = torch.ones(2**26, device=device)
+    b = torch.empty_like(a)
+    return 2 * NUMBER * a.numel() / medians({"": lambda: b.copy_(a)}, device)[""]
+
+
+# Time
+
+
+def medians(calls: Calls, device: torch.device) -> dict[str, float]:
+    """Median seconds a call, over rounds in which all take their turn."""
+    repeats = {}
+    for name, call in calls.items():
+        seconds(call, 1, device)
+        repeats[name] = max(1, round(SECONDS / seconds(call, 1, device)))
+    rounds = [
+        {name: seconds(call, repeats[name], device) for name, call in calls.items()}
+        for _ in range(ROUNDS)
+    ]
+    return {name: statistics.median(times[name] for times in rounds) for name in calls}
+
+
+def seconds(call: Callable[[], object], repeats: int, device: torch.device) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    wait()
+    return (time.perf_counter() - start) / repeats
+
+
+# Table
+
+
+HEADER = (
+    "| model | batch | work | precision | plain ms | ours ms | ratio | ours a second "
+    "| products ms | memory ms | products / ours |"
+)
+
+
+def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
+    """Table rows of a model."""
+    size, numbers = len(case.start()), sum(tensor.numel() for tensor in case.draw())
+    kinds = (  # work, contestants, units of work and gradients a call, what is counted, traffic
+        ("training step", training, 1, 1.0, "steps", 8 * size + numbers),
+        ("evaluation", evaluation, 1, 0.0, "sequences", size + numbers),
+        ("SGLD step", sgld, PROBE_EVERY, 1 + 1 / PROBE_EVERY, "chain-steps", 7 * size + numbers),
+    )
+    table = []
+    for work, contestants, units, gradients, unit, moved in kinds:
+        times = medians(contestants(case), case.device)
+        plain = min(times.pop("plain, products"), times.pop("plain, fused")) / units
+        floating = operations(case, gradient=gradients > 0) * (gradients or 1)
+        memory = NUMBER * moved / rates["copy"]
+        for precision, ours in times.items():
+            ours /= units
+            products = floating / rates[precision]
+            count = case.batch / ours if unit == "sequences" else 1 / ours
+            table.append(
+                f"| {name} | {case.batch} | {work} | {precision} | {1e3 * plain:.3g} "
+                f"| {1e3 * ours:.3g} | {plain / ours:.2f} | {count:.3g} {unit} "
+                f"| {1e3 * products:.3g} | {1e3 * memory:.3g} | {products / ours:.2f} |"
+            )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", type=torch.device)
+    parser.add_argument("--paper-batch", type=int, default=32, help="the paper's own is 1024")
+    flags = parser.parse_args()
+    torch.set_num_threads(1)
+    rates = {
+        "float32": product_rate(torch.float32, flags.device),
+        "bf16": product_rate(torch.bfloat16, flags.device),
+        "copy": copy_rate(flags.device),
+    }
+    if flags.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        rates["tf32"] = product_rate(torch.float32, flags.device)
+    for name, rate in rates.items():
+        print(f"{name}: {rate / 1e9:.0f} {'GB/s' if name == 'copy' else 'GFLOP/s, large product'}")
+    print(f"\n{HEADER}\n{'|---' * HEADER.count(' | ')}|---|")
+    for name, file in MODELS.items():
+        settings = effective(load(ROOT / "config" / file))
+        batch = flags.paper_batch if name == "paper" else settings["training"]["batch_size"]
+        print("\n".join(rows(name, Case(settings, batch, flags.device), rates)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
