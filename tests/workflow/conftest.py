@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = ("Snakefile", "Makefile", "config", "envs", "workflow")
 SMOKE = "config/smoke.yaml"
+
+# A shell ignores it for what it starts in the background; what tests start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
