@@ -1,7 +1,7 @@
 """What bfloat16 changes in a sweep of config/precision.yaml, beside what another seed changes.
 
-    PYTHONPATH=workflow/lib .venv/bin/snakemake --cores 2 --configfile config/precision.yaml \
-        results/precision/tables/transience.parquet
+    PYTHONPATH=workflow/lib .venv/bin/snakemake results/precision/tables/transience.parquet \
+        --cores 2 --configfile config/precision.yaml
     .venv/bin/python tests/benchmarks/precision.py results/precision
 
 One row for each M and quantity: its value in each seed, and two root mean squares: of the
