@@ -36,16 +36,28 @@ from plain import PlainTransformer, plain_step  # noqa: E402
 
 from transience.configuration import effective, load  # noqa: E402
 from transience.gradients import LossAndGradient  # noqa: E402
-from transience.sgld import PROBE_EVERY, Scales, sample_chain  # noqa: E402
+from transience.sgld import (  # noqa: E402
+    PROBE_EVERY,
+    Scales,
+    sample_chains,
+    side_by_side,
+    stack_of_one,
+)
 from transience.tasks import sample_sequences, task_set  # noqa: E402
 from transience.training import TrainingState, train  # noqa: E402
-from transience.transformer import Architecture, initial_parameters  # noqa: E402
+from transience.transformer import (  # noqa: E402
+    Architecture,
+    initial_parameters,
+    sequence_losses,
+    unflatten,
+)
 
 ROUNDS = 7
 SECONDS = 0.2  # of every contestant in a round, or one call
 MODELS = {"smoke": "smoke.yaml", "laptop": "config.yaml", "paper": "paper.yaml"}
 SCALES = Scales(step_size=1e-8, nbeta=1.0, gamma=1.0)
 NUMBER = 4  # bytes
+CHAINS = 4  # of SGLD
 Calls = dict[str, Callable[[], object]]
 
 
@@ -117,19 +129,26 @@ def evaluation(case: Case) -> Calls:
 
 
 def sgld(case: Case) -> Calls:
-    """PROBE_EVERY steps of one chain, the last one with its acceptance."""
+    """PROBE_EVERY steps of CHAINS chains, the last with its acceptance; on a GPU side by side."""
     batches = [case.draw(index) for index in range(PROBE_EVERY)]
-    noise = torch.Generator(case.device).manual_seed(0)
+    noises = [torch.Generator(case.device).manual_seed(chain) for chain in range(CHAINS)]
 
     def plain(fused_attention: bool) -> Callable[[], object]:
         model = case.plain(fused_attention)
         anchor = [p.detach().clone() for p in model.parameters()]
-        return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches]
+        return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches * CHAINS]
 
     fast, vector = LossAndGradient(case.architecture), case.start()
-    return both_plain(plain) | {
-        "float32": lambda: sample_chain(fast, vector, batches, noise, SCALES)
-    }
+    a, alone = case.architecture, stack_of_one(fast)
+    together = side_by_side(lambda w, xs, ys: sequence_losses(unflatten(w, a), xs, ys, a))
+
+    def ours() -> None:
+        groups = [noises] if case.device.type == "cuda" else [[noise] for noise in noises]
+        for group in groups:
+            stacks = [tuple(t.expand(len(group), *t.shape) for t in batch) for batch in batches]
+            sample_chains(together if len(group) > 1 else alone, vector, stacks, group, SCALES)
+
+    return both_plain(plain) | {"float32": ours}
 
 
 def plain_sgld_step(
@@ -156,7 +175,7 @@ def both_plain(plain: Callable[[bool], Callable[[], object]]) -> Calls:
 
 def operations(case: Case, *, gradient: bool) -> int:
     """Floating-point operations of our matrix products, counted by PyTorch."""
-    model = LossAndGradient(case.architecture, torch.float32)  # all in PyTorch operations
+    model = LossAndGradient(case.architecture)  # in float64, so all in PyTorch operations
     xs, ys = (tensor.double() for tensor in case.draw())
     with FlopCounterMode(display=False) as counter:
         (model if gradient else model.predict)(case.start(torch.float64), xs, ys)
@@ -219,7 +238,14 @@ def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
     kinds = (  # work, contestants, units of work and gradients a call, what is counted, traffic
         ("training step", training, 1, 1.0, "steps", 8 * size + numbers),
         ("evaluation", evaluation, 1, 0.0, "sequences", size + numbers),
-        ("SGLD step", sgld, PROBE_EVERY, 1 + 1 / PROBE_EVERY, "chain-steps", 7 * size + numbers),
+        (
+            "SGLD step",
+            sgld,
+            CHAINS * PROBE_EVERY,
+            1 + 1 / PROBE_EVERY,
+            "chain-steps",
+            7 * size + numbers,
+        ),
     )
     table = []
     for work, contestants, units, gradients, unit, moved in kinds:

@@ -95,7 +95,9 @@ def test_relative_imports_are_refused(sources):
 def test_training_depends_on_little():
     """An edit of any of these trains every sweep again, so the list grows on purpose only."""
     names = "checkpoints command errors randomness resume tables tasks transformer"
-    step = "gradients folding operations kernel_operations kernels attention_kernels lanes"
+    step = (
+        "cuda_graph gradients folding operations kernel_operations kernels attention_kernels lanes"
+    )
     names = f"{names} {step} compilation".split()
     expected = {"transience", "transience.training", *(f"transience.{n}" for n in names)}
     assert set(closure("transience.training")) == expected

@@ -87,11 +87,6 @@ MISTAKES = [
     ("training: {beta1: -0.1}", "training.beta1", "at least 0 and below 1; found -0.1"),
     ("training: {precision: fp16}", "training.precision", "one of float32, tf32, bf16; 'fp16'"),
     (
-        "{training: {precision: tf32}, execution: {device: cpu}}",
-        "training.precision",
-        "float32 or bf16, as execution.device is cpu; found tf32",
-    ),
-    (
         "training: {num_steps: 500, warmup_steps: 501}",
         "training.warmup_steps",
         "at most training.num_steps (500); found 501",

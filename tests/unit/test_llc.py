@@ -152,6 +152,22 @@ def test_hand_written_gradients_give_the_same_trace_as_autograd():
     np.testing.assert_allclose(fast.excess, slow.excess, atol=SETTINGS.nbeta * 1e-5)
 
 
+@pytest.mark.parametrize("data_mode", ["fixed", "fresh"])
+def test_chains_side_by_side_are_those_one_after_another(data_mode):
+    parameters, data = small_transformer()
+    settings = replace(SETTINGS, data_mode=data_mode)
+    if data_mode == "fresh":
+        whole, size = data, settings.batch_size
+        data = lambda chain, draw: tuple(t[(draw + chain) % 48 :][:size] for t in whole)  # noqa: E731
+    alone = estimate_llc(transformer_loss, parameters, data, settings, step=3)
+    together = estimate_llc(transformer_loss, parameters, data, settings, step=3, together=True)
+    np.testing.assert_allclose(together.losses, alone.losses, rtol=1e-5)
+    np.testing.assert_allclose(together.baseline_losses, alone.baseline_losses, rtol=1e-5)
+    np.testing.assert_allclose(together.acceptances, alone.acceptances, atol=1e-3)
+    np.testing.assert_allclose(together.distances, alone.distances, rtol=1e-4)
+    assert together.centred_llc == pytest.approx(alone.centred_llc, abs=SETTINGS.nbeta * 1e-4)
+
+
 # Against closed forms
 
 

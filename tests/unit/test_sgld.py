@@ -1,4 +1,4 @@
-"""The sampler on its own: the step, the chain, the probe of its acceptance."""
+"""The sampler on its own: the step, chains alone and side by side, their acceptance."""
 
 import math
 
@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from transience.randomness import generator
-from transience.sgld import Scales, sample_chain, sgld_step
+from transience.sgld import (
+    PROBE_EVERY,
+    Scales,
+    metropolis_acceptance,
+    sample_chains,
+    sgld_step,
+    stack_of_one,
+)
 
 SCALES = Scales(step_size=0.02, nbeta=5.0, gamma=2.0)
 
@@ -30,11 +37,11 @@ def test_chain_has_the_quadratics_stationary_variance_at_this_step_size():
     h, n = 3.0, 20_000
     a = SCALES.nbeta * h + SCALES.gamma
     # one parameter per independent copy; the loss is the sum over the copies
-    chain = sample_chain(
-        lambda w: ((0.5 * h * w.square()).sum()[None], h * w),
+    (chain,) = sample_chains(
+        stack_of_one(lambda w: ((0.5 * h * w.square()).sum()[None], h * w)),
         torch.zeros(n, dtype=torch.float64),
         [()] * 100,
-        generator(0, "test noise"),
+        [generator(0, "test noise")],
         SCALES,
     )
     variance = 1 / (a * (1 - SCALES.step_size * a / 4))  # exact for the discretised dynamics
@@ -43,13 +50,55 @@ def test_chain_has_the_quadratics_stationary_variance_at_this_step_size():
     assert len(chain.losses) == 100 and not chain.diverged
 
 
-def test_chain_stops_at_a_gradient_that_is_not_finite():
+def test_a_chain_is_frozen_at_a_gradient_that_is_not_finite_and_the_others_go_on():
     def value_and_gradient(w, bad):
-        return torch.zeros(1), torch.where(bad, math.nan, w)
+        return torch.zeros(len(w), 1), torch.where(bad, math.nan, w)
 
-    batches = [(torch.tensor(draw == 3),) for draw in range(6)]
-    chain = sample_chain(
-        value_and_gradient, torch.zeros(2), batches, generator(0, "test noise"), SCALES
+    batches = [(torch.tensor([[False], [draw == 3]]),) for draw in range(6)]
+    noises = [generator(0, "test noise", chain) for chain in range(2)]
+    sound, stopped = sample_chains(value_and_gradient, torch.zeros(2), batches, noises, SCALES)
+    assert stopped.diverged and len(stopped.losses) == 3
+    assert not sound.diverged and len(sound.losses) == 6
+    # the last state that it had is the third draw, and its mean is that of three
+    (early,) = sample_chains(
+        stack_of_one(lambda w, _: (torch.zeros(1), w)), torch.zeros(2),
+        [(torch.zeros(1, 1),)] * 3, [generator(0, "test noise", 1)], SCALES,
+    )  # fmt: skip
+    assert torch.equal(stopped.position, early.position)
+    assert torch.equal(stopped.mean, early.mean)
+
+
+def test_nothing_is_computed_once_all_chains_have_diverged():
+    calls = []
+
+    def value_and_gradient(w):
+        calls.append(1)
+        return torch.full((1, 1), math.nan), w
+
+    draws = 10 * PROBE_EVERY
+    (chain,) = sample_chains(
+        value_and_gradient, torch.zeros(2), [()] * draws, [generator(0, "test noise")], SCALES
     )
-    assert chain.diverged and len(chain.losses) == 3
-    assert torch.isfinite(chain.position).all()
+    assert chain.diverged and len(chain.losses) == 0 and math.isnan(chain.acceptance)
+    assert len(calls) == PROBE_EVERY + 1
+
+
+def test_acceptance_is_that_of_metropolis_and_hastings():
+    """Against densities of the proposal written out, on L = ½ h w² with a chain a row."""
+    h, w = 3.0, torch.tensor([[0.5, -1.0], [2.0, 0.3]], dtype=torch.float64)
+    proposal, anchor = w + torch.tensor([[0.1, -0.2], [-3.0, 1.0]]), torch.tensor([0.2, 0.1])
+    a, s = SCALES, SCALES.step_size
+
+    def energy(w):
+        return a.nbeta * h / 2 * w.square().sum(-1) + a.gamma / 2 * (w - anchor).square().sum(-1)
+
+    def log_density(there, here):  # of the proposal, up to a constant
+        mean = here - s / 2 * (a.nbeta * h * here + a.gamma * (here - anchor))
+        return -(there - mean).square().sum(-1) / (2 * s)
+
+    ratio = energy(w) - energy(proposal) + log_density(w, proposal) - log_density(proposal, w)
+    rise = h / 2 * (proposal.square() - w.square()).sum(-1)
+    found = metropolis_acceptance(w, proposal, h * w, h * proposal, rise, anchor, a)
+    torch.testing.assert_close(found, ratio.clamp(max=0).exp())
+    assert 0 < found.min() < 0.9
+    assert metropolis_acceptance(w, proposal, h * w, math.nan * w, rise, anchor, a).max() == 0

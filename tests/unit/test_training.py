@@ -19,6 +19,7 @@ from transience.tasks import sample_sequences, task_set
 from transience.training import TrainingState, learning_rate, loss_and_gradient, train
 from transience.transformer import Architecture, initial_parameters, sequence_losses, unflatten
 
+CPU = torch.device("cpu")
 ARCHITECTURE = Architecture(2, 3, 8, 2, 2, 8, output_projection=False, doubled_residual=False)
 TRAINING = {
     "num_steps": 40,
@@ -128,8 +129,8 @@ def test_divergence_stops_in_one_line():
 def test_every_precision_computes_nearly_the_same_gradient(precision):
     vector = initial_parameters(ARCHITECTURE, 0)
     xs, ys = torch.randn(16, 3, 2), torch.randn(16, 3)
-    exact = loss_and_gradient(ARCHITECTURE, "float32")(vector, xs, ys)
-    found = loss_and_gradient(ARCHITECTURE, precision)(vector, xs, ys)
+    exact = loss_and_gradient(ARCHITECTURE, "float32", CPU)(vector, xs, ys)
+    found = loss_and_gradient(ARCHITECTURE, precision, CPU)(vector, xs, ys)
     for a, b in zip(found, exact, strict=True):
         assert a.dtype == torch.float32
         assert (a - b).norm() <= 0.05 * b.norm()

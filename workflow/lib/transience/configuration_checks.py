@@ -70,12 +70,6 @@ def _start_is_no_divergence(bound: float, dimension: int, noise: float) -> Itera
         yield "training.divergence_loss", f"a number above {start}", bound
 
 
-@_condition("training.precision", "execution.device")
-def _device_has_precision(precision: str, device: str) -> Iterator[Problem]:
-    if device == "cpu" and precision == "tf32":
-        yield "training.precision", "float32 or bf16, as execution.device is cpu", precision
-
-
 @_condition("checkpoints.linear_every", "training.num_steps")
 def _spacing_within_training(linear_every: int, num_steps: int) -> Iterator[Problem]:
     if linear_every > num_steps:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from transience.folding import Tensors, fold, gradient_buffers, unfold
-from transience.operations import Norm, TorchOperations
+from transience.operations import Norm, Rounding, TorchOperations
 from transience.transformer import Architecture, unflatten
 
 CHUNK_ELEMENTS = 2**16  # elements of one activation matrix in a chunk, see tests/benchmarks
@@ -33,13 +33,14 @@ class LossAndGradient:
     Keeps its work space, so an instance serves one thread.
     """
 
-    def __init__(self, architecture: Architecture, products: torch.dtype | None = None) -> None:
+    def __init__(self, architecture: Architecture, rounding: Rounding | None = None) -> None:
         """Fix the architecture; device and dtype are those of the tensors passed later.
 
-        With ``products`` = torch.bfloat16, the large matrix products round their factors and
-        results to it; all the rest, sums over chunks too, stays in the dtype of the tensors.
+        ``rounding`` is applied to the factors of the blocks' matrix products. With
+        torch.Tensor.bfloat16 their results are rounded too; all the rest, sums over chunks
+        included, stays in the dtype of the tensors.
         """
-        self.architecture, self.products = architecture, products
+        self.architecture, self.rounding = architecture, rounding
         sequences = CHUNK_ELEMENTS // (architecture.num_tokens * architecture.width)
         self.chunk = max(16, sequences // 16 * 16)  # kernels take 16 sequences at a time
         self._operations: dict[tuple, Any] = {}
@@ -81,7 +82,7 @@ class LossAndGradient:
         self, folded: Tensors, xs: torch.Tensor, ys: torch.Tensor
     ) -> Iterator[tuple["_Pass", torch.Tensor, torch.Tensor]]:
         size = len(xs) if xs.is_cuda else self.chunk  # a GPU has no use for small pieces
-        weights = _round(folded, self.products) if self.products else folded
+        weights = _round(folded, self.rounding) if self.rounding else folded
         for x, y in zip(xs.split(size), ys.split(size), strict=True):
             yield _Pass(self._operations_like(x), weights, self.architecture), x, y
 
@@ -89,7 +90,7 @@ class LossAndGradient:
         operations = _operations_for(xs)
         key = (operations, len(xs))
         if key not in self._operations:
-            self._operations[key] = operations(self.architecture, len(xs), self.products)
+            self._operations[key] = operations(self.architecture, len(xs), self.rounding)
         return self._operations[key]
 
     def _named(self, vector: torch.Tensor) -> Tensors:
@@ -107,10 +108,10 @@ class LossAndGradient:
         return self._sums[key]
 
 
-def _round(folded: Tensors, dtype: torch.dtype) -> Tensors:
+def _round(folded: Tensors, rounding: Rounding) -> Tensors:
     """Round the matrices of the blocks, once for all chunks."""
     large = {
-        name: w.to(dtype) for name, w in folded.items() if name[:6] == "layers" and w.ndim == 2
+        name: rounding(w) for name, w in folded.items() if name[:6] == "layers" and w.ndim == 2
     }
     return folded | large
 
@@ -189,7 +190,7 @@ class _Pass:
         out = self.blocks[-1].out
         sums["head"][0].addmv_(out.standardised, gradient)
         sums["head_bias"].add_(gradient.sum())
-        dstandardised = self.do.linear("update", self.w["head"].T, gradient[None])
+        dstandardised = self.do.linear("update", self.w["head"].T, gradient[None], exact=True)
         dout = self.do.norm_backward("dresidual", dstandardised, out, None)
         for layer in reversed(range(self.a.num_layers)):
             dafter = self._mlp_backward(layer, dout, sums)

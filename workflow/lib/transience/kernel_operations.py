@@ -8,18 +8,16 @@ import torch
 
 from transience import attention_kernels, kernels
 from transience.lanes import WIDTH
-from transience.operations import Embedded, Norm, TorchOperations
+from transience.operations import Embedded, Norm, Rounding, TorchOperations
 from transience.transformer import Architecture
 
 
 class KernelOperations(TorchOperations):
     """The same operations, with buffers and kernels."""
 
-    def __init__(
-        self, a: Architecture, sequences: int, products: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, a: Architecture, sequences: int, rounding: Rounding | None = None) -> None:
         """Fix the architecture and B, which is rounded up to whole groups of lanes."""
-        super().__init__(a, -(-sequences // WIDTH) * WIDTH, products)
+        super().__init__(a, -(-sequences // WIDTH) * WIDTH, rounding)
         self.columns = a.num_tokens * self.sequences
         # rows a power of two apart would compete for the same places in the cache
         self.ld = self.columns + WIDTH
@@ -49,11 +47,13 @@ class KernelOperations(TorchOperations):
         addresses = [tensor.data_ptr() for tensor in tensors]
         kernels.unfold_norm(*addresses, *tensors[0].shape, scaled_rows, factor)
 
-    def linear(self, name: str, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def linear(
+        self, name: str, weight: torch.Tensor, x: torch.Tensor, *, exact: bool = False
+    ) -> torch.Tensor:
         out = self._matrix(name, len(weight), x.shape[1])
-        if weight.dtype == x.dtype:
+        if exact or self.rounding is None:
             return torch.mm(weight, x, out=out)
-        return out.copy_(weight @ x.to(weight.dtype))
+        return out.copy_(weight @ self.rounding(x))
 
     def tokens(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         B, K, D = xs.shape
@@ -65,7 +65,7 @@ class KernelOperations(TorchOperations):
 
     def embed(self, embedding: torch.Tensor, tokens: torch.Tensor) -> Embedded:
         a, (coordinates, offsets) = self.a, embedding.split([self.a.token_width, self.a.num_tokens])
-        stack = self.linear("stack", coordinates.T, tokens)  # 4C V @ V N
+        stack = self.linear("stack", coordinates.T, tokens, exact=True)  # 4C V @ V N
         mean, rstd = self._vector("first mean"), self._vector("first rstd")
         kernels.embed(
             stack.data_ptr(), offsets.data_ptr(), mean.data_ptr(), rstd.data_ptr(), self.ld,

@@ -29,7 +29,7 @@ import itertools
 import math
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,18 @@ from transience.minibatches import Data, FixedData, FreshData, sample_losses
 from transience.randomness import generator
 from transience.resume import state_folder
 from transience.run_identity import open_checkpoints
-from transience.sgld import Batch, Chain, Losses, ValueAndGradient, sample_chain
+from transience.sgld import (
+    Batch,
+    Chain,
+    Losses,
+    StackedValueAndGradient,
+    ValueAndGradient,
+    sample_chains,
+    side_by_side,
+    stack_of_one,
+)
 from transience.tasks import format_num_tasks, sample_sequences, task_set
-from transience.transformer import Architecture
+from transience.transformer import Architecture, sequence_losses, unflatten
 
 
 def estimate_llc(
@@ -56,22 +65,28 @@ def estimate_llc(
     parameters: dict[str, torch.Tensor],
     data: Data,
     settings: LLCSettings,
+    *,
+    together: bool = False,
     **options: Any,
 ) -> LLCEstimate:
     """Estimate the LLC of any differentiable loss of named tensors, with gradients by autograd.
 
     ``loss`` takes (parameters, *batch) to per-sample losses (B,); ``parameters`` are w*, of one
-    dtype and device. For the rest, and for the options, see `estimate_llc_of_vector`.
+    dtype and device. With ``together`` all chains take their draws at once, by `torch.func.vmap`:
+    for a GPU, or a model of a few parameters. For the rest, and for the options, see
+    `estimate_llc_of_vector`.
     """
     losses_of, value_and_gradient, vector = flatten(loss, parameters)
-    options["losses_of"] = losses_of
+    if together:
+        options["stacked"] = side_by_side(losses_of)
+    options["losses_of"] = torch.no_grad()(losses_of)
     return estimate_llc_of_vector(value_and_gradient, vector, data, settings, **options)
 
 
 def flatten(
     loss: Callable[..., torch.Tensor], parameters: dict[str, torch.Tensor]
 ) -> tuple[Losses, ValueAndGradient, torch.Tensor]:
-    """Turn a loss of named tensors into one of a flat vector, without and with its gradient."""
+    """Turn a loss of named tensors into one of a flat vector, alone and with its gradient."""
     shapes = {name: tensor.shape for name, tensor in parameters.items()}
     sizes = [tensor.numel() for tensor in parameters.values()]
 
@@ -79,13 +94,12 @@ def flatten(
         parts = zip(shapes.items(), vector.split(sizes), strict=True)
         return {name: part.view(shape) for (name, shape), part in parts}
 
-    @torch.no_grad()
     def losses_of(vector: torch.Tensor, *batch: torch.Tensor) -> torch.Tensor:
         return loss(named(vector), *batch)
 
     def value_and_gradient(vector: torch.Tensor, *batch: torch.Tensor) -> Batch:
         leaf = vector.detach().requires_grad_()
-        losses = loss(named(leaf), *batch)
+        losses = losses_of(leaf, *batch)
         (gradient,) = torch.autograd.grad(losses.mean(), leaf)
         return losses.detach(), gradient
 
@@ -100,6 +114,7 @@ def estimate_llc_of_vector(
     settings: LLCSettings,
     *,
     losses_of: Losses | None = None,
+    stacked: StackedValueAndGradient | None = None,
     step: int = 0,
     trivial_loss: float | None = None,
     on_draw: Callable[[], None] = lambda: None,
@@ -114,6 +129,8 @@ def estimate_llc_of_vector(
         settings: ε, nβ, γ, chains, draws, batch, seed.
         losses_of: (w (P,), *batch) -> per-sample losses (B,), if they can be had for less than with
             the gradient.
+        stacked: value_and_gradient of all R chains at once, (w (R, P), *batch (R, B, …)) ->
+            (R, B), (R, P), if they are to run side by side. Changes nothing beyond rounding.
         step: optimiser step of w*; random numbers of a chain are a function of (seed, step, chain).
         trivial_loss: loss of a predictor that has learnt nothing, the far end of the loss range;
             without it, nothing is said about locality.
@@ -132,18 +149,18 @@ def estimate_llc_of_vector(
         source = FreshData(data, losses_of, vector, settings)
     else:
         source = FixedData(data, losses_of, vector, settings, step)
-    chains = [
-        sample_chain(
-            value_and_gradient,
+    numbers = range(settings.num_chains)
+    chains: list[Chain] = []
+    for group in [numbers] if stacked else [[chain] for chain in numbers]:
+        chains += sample_chains(
+            stacked or stack_of_one(value_and_gradient),
             vector,
-            source.batches(chain),
-            generator(settings.seed, "sgld noise", step, chain, device=vector.device),
+            _side_by_side(source.batches(chain) for chain in group),
+            [_noise(settings, step, chain, vector.device) for chain in group],
             settings,
             num_burn_in=settings.num_burn_in,
             on_draw=on_draw,
         )
-        for chain in range(settings.num_chains)
-    ]
     losses = np.full((len(chains), settings.num_burn_in + settings.num_draws), math.nan)
     for row, chain in zip(losses, chains, strict=True):
         row[: len(chain.losses)] = chain.losses
@@ -161,6 +178,16 @@ def estimate_llc_of_vector(
         distances=np.array([(chain.position - vector).norm().item() for chain in chains]),
         diverged=np.array([chain.diverged for chain in chains]),
     )
+
+
+def _side_by_side(sources: Iterable[Iterator[Batch]]) -> Iterator[Batch]:
+    """Stacks of the minibatches of several chains."""
+    for batches in zip(*sources, strict=True):
+        yield tuple(map(torch.stack, zip(*batches, strict=True)))
+
+
+def _noise(settings: LLCSettings, step: int, chain: int, device: torch.device) -> torch.Generator:
+    return generator(settings.seed, "sgld noise", step, chain, device=device)
 
 
 def _centre_losses(
@@ -204,7 +231,8 @@ def estimate_run(
 ) -> Iterator[tuple[int, LLCEstimate]]:
     """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M."""
     section = dict(args.settings["llc"])
-    model = LossAndGradient(Architecture.from_settings(args.settings))
+    architecture = Architecture.from_settings(args.settings)
+    model = LossAndGradient(architecture)
     indices = choose_checkpoints(reader.steps, section.pop("checkpoints"))
     data = dataset(section.pop("num_sequences"), args, device)
     settings = LLCSettings(**section, seed=args.seed)
@@ -213,6 +241,10 @@ def estimate_run(
     left = [index for index in indices if reader.steps[index] not in finished]
     done = itertools.count(draws * (len(indices) - len(left)))
     progress = command.Progress(draws * len(indices), what, "draw", done=next(done))
+
+    def by_autograd(w: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
+        return sequence_losses(unflatten(w, architecture), xs, ys, architecture)
+
     for index in left:
         step = reader.steps[index]
         fresh = settings.data_mode == "fresh"
@@ -223,6 +255,7 @@ def estimate_run(
                 fresh_batches(settings, step, args, device) if fresh else data,
                 settings,
                 losses_of=lambda w, xs, ys: (model.predict(w, xs, ys) - ys).square().mean(dim=1),
+                stacked=side_by_side(by_autograd) if device.type == "cuda" else None,
                 step=step,
                 trivial_loss=data[1].square().mean().item(),  # that of predicting zero
                 on_draw=lambda: progress.update(next(done)),

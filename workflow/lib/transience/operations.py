@@ -5,14 +5,23 @@ token here, which `native_layer_norm` and attention on a GPU want: results are t
 `transience.kernel_operations` does the same for the CPU in float32, several times faster.
 """
 
-import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from transience.transformer import LAYER_NORM_EPS, Architecture
+
+# Rounds a factor of a matrix product, perhaps to another dtype
+Rounding: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+
+def round_to_tf32(x: torch.Tensor) -> torch.Tensor:
+    """Round float32 numbers to the ten explicit bits of TensorFloat-32, ties to even."""
+    bits = x.contiguous().view(torch.int32)
+    return (bits + 0xFFF + (bits >> 13 & 1) & ~0x1FFF).view(torch.float32)
 
 
 @dataclass
@@ -37,11 +46,9 @@ class Embedded:
 class TorchOperations:
     """Operations on chunks of B sequences. Names, for buffers, are ignored: PyTorch allocates."""
 
-    def __init__(
-        self, a: Architecture, sequences: int, products: torch.dtype | None = None
-    ) -> None:
-        """Fix the architecture, B, and the dtype to which factors of sums of products round."""
-        self.a, self.sequences, self.products = a, sequences, products
+    def __init__(self, a: Architecture, sequences: int, rounding: Rounding | None = None) -> None:
+        """Fix the architecture, B, and how factors of the blocks' matrix products are rounded."""
+        self.a, self.sequences, self.rounding = a, sequences, rounding
 
     @staticmethod
     def fold_norm(
@@ -73,16 +80,20 @@ class TorchOperations:
         torch.mv(weight.T, dbias * factors, out=dshift)
         torch.addcmul((dbias * factors)[:, None] * shift, dweight, scale, out=dweight)
 
-    def linear(self, name: str, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Out I @ I N -> Out N, in the dtype of x; rounded to that of the weight."""
-        return (x.T.to(weight.dtype) @ weight.T).T.to(x.dtype)
+    def linear(
+        self, name: str, weight: torch.Tensor, x: torch.Tensor, *, exact: bool = False
+    ) -> torch.Tensor:
+        """Out I @ I N -> Out N; unless ``exact``, x is rounded as the weight has been before."""
+        if exact or self.rounding is None:
+            return (x.T @ weight.T).T
+        return (self.rounding(x.T) @ weight.T).T.to(x.dtype)
 
     def add_product(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
         """Out I += Out N @ N I, right given as I N."""
-        if self.products:
-            total += left.to(self.products) @ right.to(self.products).T
-        else:
+        if self.rounding is None:
             total.addmm_(left, right.T)
+        else:
+            total += self.rounding(left) @ self.rounding(right).T
 
     def tokens(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         """Columns of all x-tokens, then of all y-tokens, by position: V (2 K B)."""
@@ -165,7 +176,7 @@ class TorchOperations:
         C = self.a.width
         q = self._heads(q + bias[:C, None])  # B H S d
         k, v = (self._heads(part) for part in kv.split(C))
-        mask = _causal_mask(self.a.num_examples, q.dtype, q.device)[: q.shape[2]]
+        mask = _causal_mask(self.a.num_examples, q)[: q.shape[2]]
         weights = (q @ k.mT + mask).softmax(dim=-1)  # B H S d @ B H d T -> B H S T
         mixed = self._features(weights @ v) + bias[2 * C :, None]
         return mixed, (q, k, v, weights)
@@ -194,9 +205,7 @@ class TorchOperations:
         return heads.permute(2, 0, 1, 3).reshape(-1, self.a.width).T
 
 
-@functools.lru_cache
-def _causal_mask(K: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+def _causal_mask(K: int, like: torch.Tensor) -> torch.Tensor:
     """0 where a query may look and -∞ in its future, x-tokens first: T T."""
-    time = torch.cat([torch.arange(0, 2 * K, 2), torch.arange(1, 2 * K, 2)])
-    future = time > time[:, None]
-    return torch.zeros(2 * K, 2 * K, dtype=dtype).masked_fill(future, -math.inf).to(device)
+    time = torch.arange(2 * K, device=like.device).view(K, 2).T.reshape(-1)
+    return like.new_zeros(2 * K, 2 * K).masked_fill(time > time[:, None], -math.inf)

@@ -1,7 +1,8 @@
-"""Stochastic gradient Langevin dynamics (SGLD): the step, and one chain of it.
+"""Stochastic gradient Langevin dynamics (SGLD): the step, and chains of it, side by side.
 
-The sampler knows nothing of transformers or learning coefficients: it moves one flat vector w in
-the localised, tempered posterior p(w) ~ exp(-nβ L(w) - γ/2 |w - w*|²) (paper, section 5).
+The sampler knows nothing of transformers or learning coefficients: it moves flat vectors w in the
+localised, tempered posterior p(w) ~ exp(-nβ L(w) - γ/2 |w - w*|²) (paper, section 5), R chains at a
+time. On a CPU one at a time is best, as a chain's work stays in the cache; a GPU wants them all.
 
 Conventions, stated here once:
 
@@ -12,7 +13,7 @@ Conventions, stated here once:
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,8 +25,12 @@ Batch: TypeAlias = tuple[torch.Tensor, ...]
 Losses: TypeAlias = Callable[..., torch.Tensor]
 # (w (P,), *batch) -> per-sample losses (B,), gradient of their mean (P,)
 ValueAndGradient: TypeAlias = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+# the same for R chains with a minibatch each: (w (R, P), *batch (R, B, …)) -> (R, B), (R, P)
+StackedValueAndGradient: TypeAlias = ValueAndGradient
 
-PROBE_EVERY = 20  # draws between two looks at the Metropolis acceptance: 5 % more gradients
+# Draws between two looks at the Metropolis acceptance (5 % more gradients), and at whether any
+# chain is left: else the host waits for no draw.
+PROBE_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Chain:
 def drift(
     w: torch.Tensor, gradient: torch.Tensor, anchor: torch.Tensor, scales: Scales
 ) -> torch.Tensor:
-    """Gradient of nβ L_B(w) + γ/2 |w - w*|² (P,), from that of the minibatch's mean loss L_B."""
+    """Gradient of nβ L_B(w) + γ/2 |w - w*|² (…, P), from that of the minibatch's mean loss L_B."""
     return scales.nbeta * gradient + scales.gamma * (w - anchor)
 
 
@@ -65,55 +70,119 @@ def sgld_step(
     """Move w by one step of SGLD (conventions at the top of the module).
 
     Args:
-        w: state (P,).
-        gradient: gradient of the minibatch's mean loss at w (P,).
+        w: state (…, P).
+        gradient: gradient of the minibatch's mean loss at w (…, P).
         anchor: w*, to which γ pulls (P,).
-        noise: standard normal numbers (P,).
+        noise: standard normal numbers (…, P).
         scales: ε, nβ and γ.
     """
     pull = drift(w, gradient, anchor, scales)
     return w - (scales.step_size / 2) * pull + math.sqrt(scales.step_size) * noise
 
 
-def sample_chain(
-    value_and_gradient: ValueAndGradient,
+def stack_of_one(value_and_gradient: ValueAndGradient) -> StackedValueAndGradient:
+    """Take a loss and gradient of one w to those of a stack of one."""
+
+    def stacked(w: torch.Tensor, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, gradient = value_and_gradient(w[0], *(tensor[0] for tensor in batch))
+        return losses[None], gradient[None]
+
+    return stacked
+
+
+def side_by_side(losses_of: Losses) -> StackedValueAndGradient:
+    """Losses and gradients at R weights at once, by autograd and vmap.
+
+    ``losses_of`` must be differentiable PyTorch, without in-place changes of what it is given.
+    """
+
+    def mean_and_losses(w: torch.Tensor, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        losses = losses_of(w, *batch)
+        return losses.mean(), losses
+
+    gradients_and_losses = torch.func.vmap(torch.func.grad(mean_and_losses, has_aux=True))
+
+    def stacked(w: torch.Tensor, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gradients, losses = gradients_and_losses(w, *batch)
+        return losses.detach(), gradients.detach()
+
+    return stacked
+
+
+def sample_chains(
+    value_and_gradient: StackedValueAndGradient,
     anchor: torch.Tensor,
     batches: Iterable[Batch],
-    noise: torch.Generator,
+    noises: Sequence[torch.Generator],
     scales: Scales,
     *,
     num_burn_in: int = 0,
     on_draw: Callable[[], None] = lambda: None,
-) -> Chain:
-    """Run one chain from its anchor w*, one draw for each minibatch.
+) -> list[Chain]:
+    """Run R chains from their anchor w*, one draw of each for each stack of minibatches.
 
-    The chain stops at the first loss or gradient that is not finite and keeps what it had.
-    ``on_draw`` is called once a draw, for progress.
+    A chain is frozen at its first loss or gradient that is not finite and keeps what it had.
+
+    Args:
+        value_and_gradient: (w (R, P), *batch) -> per-sample losses (R, B), gradients (R, P).
+        anchor: w* (P,).
+        batches: stacks of R minibatches.
+        noises: a generator for each of the R chains.
+        scales: ε, nβ and γ.
+        num_burn_in: draws that do not count in a chain's mean.
+        on_draw: called once a draw of a chain, for progress.
     """
-    w, losses, acceptances, total, diverged = anchor, [], [], torch.zeros_like(anchor), False
+    w = anchor.expand(len(noises), -1)  # R P
+    total, normal = torch.zeros_like(w), torch.empty_like(w, memory_format=torch.contiguous_format)
+    sound = torch.ones(len(noises), dtype=torch.bool, device=w.device)
+    losses, acceptances = [], []
     for draw, batch in enumerate(batches):
         values, gradient = value_and_gradient(w, *batch)
-        loss = values.double().mean().item()
+        loss = values.double().mean(dim=-1)
         # the sum is finite only if every entry is, save for an overflow, which is divergence too
-        if not (math.isfinite(loss) and math.isfinite(gradient.sum().item())):
-            diverged = True
-            break
-        losses.append(loss)
+        sound = sound & loss.isfinite() & gradient.sum(dim=-1).isfinite()
+        losses.append(loss.where(sound, math.nan))
         if draw >= num_burn_in:
-            total += w
-        normal = torch.randn(w.shape, generator=noise, dtype=w.dtype, device=w.device)
+            total += w.where(sound[:, None], 0.0)
+        for row, noise in zip(normal, noises, strict=True):
+            row.normal_(generator=noise)
         proposal = sgld_step(w, gradient, anchor, normal, scales)
         if draw % PROBE_EVERY == PROBE_EVERY - 1:
             there, back = value_and_gradient(proposal, *batch)
-            rise = there.double().mean().item() - loss
-            acceptances.append(
-                metropolis_acceptance(w, proposal, gradient, back, rise, anchor, scales)
+            rise = there.double().mean(dim=-1) - loss
+            accepted = metropolis_acceptance(w, proposal, gradient, back, rise, anchor, scales)
+            acceptances.append(accepted.where(sound, math.nan))
+            if not sound.any():
+                break
+        w = proposal.where(sound[:, None], w)
+        for _ in noises:
+            on_draw()
+    return _chains(losses, acceptances, total, w, num_burn_in)
+
+
+def _chains(
+    losses: list[torch.Tensor],
+    acceptances: list[torch.Tensor],
+    total: torch.Tensor,
+    w: torch.Tensor,
+    num_burn_in: int,
+) -> list[Chain]:
+    """Take apart what R chains have left: traces of (R,), the sum of draws and the last (R, P)."""
+    traces = torch.stack(losses, dim=1).cpu().numpy()  # R T
+    probes = torch.stack([torch.full_like(losses[0], math.nan), *acceptances], dim=1).cpu().numpy()
+    chains = []
+    for trace, probe, summed, position in zip(traces, probes, total, w, strict=True):
+        kept, accepted = trace[np.isfinite(trace)], probe[np.isfinite(probe)]
+        chains.append(
+            Chain(
+                losses=kept,
+                acceptance=float(accepted.mean()) if len(accepted) else math.nan,
+                mean=summed / max(1, len(kept) - num_burn_in),
+                position=position,
+                diverged=len(kept) < len(trace),
             )
-        w = proposal
-        on_draw()
-    mean = total / max(1, len(losses) - num_burn_in)
-    acceptance = float(np.mean(acceptances)) if acceptances else math.nan
-    return Chain(np.array(losses), acceptance, mean, w, diverged)
+        )
+    return chains
 
 
 def metropolis_acceptance(
@@ -121,19 +190,19 @@ def metropolis_acceptance(
     proposal: torch.Tensor,
     gradient: torch.Tensor,
     gradient_there: torch.Tensor,
-    rise: float,
+    rise: torch.Tensor,
     anchor: torch.Tensor,
     scales: Scales,
-) -> float:
-    """Probability with which Metropolis-Hastings would have accepted a step (MALA).
+) -> torch.Tensor:
+    """Probabilities (R,) with which Metropolis-Hastings would have accepted a step (MALA).
 
     Both ends are judged on the *same* minibatch: across two minibatches the number says how much
     these differ, and nothing of the step. Near 1 the step size hardly biases the chain.
 
     Args:
-        w: state before the step (P,), with the ``gradient`` (P,) of the minibatch loss there.
-        proposal: state after it (P,), with ``gradient_there`` (P,).
-        rise: minibatch loss at the proposal less that at w.
+        w: states before the step (R, P), with the ``gradient`` (R, P) of the minibatch losses.
+        proposal: states after it (R, P), with ``gradient_there`` (R, P).
+        rise: minibatch losses at the proposals less those at w (R,).
         anchor: w* (P,).
         scales: ε, nβ and γ.
     """
@@ -141,9 +210,9 @@ def metropolis_acceptance(
     there = drift(w, gradient.double(), anchor, scales)
     back = drift(proposal, gradient_there.double(), anchor, scales)
     step, half = proposal - w, scales.step_size / 2
-    prior = (proposal - anchor).square().sum() - (w - anchor).square().sum()
-    forward = (step + half * there).square().sum()
-    backward = (half * back - step).square().sum()
-    energy = scales.nbeta * rise + scales.gamma / 2 * prior.item()
-    log_ratio = -energy - (backward - forward).item() / (2 * scales.step_size)
-    return math.exp(min(0.0, log_ratio)) if math.isfinite(log_ratio) else 0.0
+    prior = ((proposal - anchor).square() - (w - anchor).square()).sum(dim=-1)
+    forward = (step + half * there).square().sum(dim=-1)
+    backward = (half * back - step).square().sum(dim=-1)
+    energy = scales.nbeta * rise + scales.gamma / 2 * prior
+    log_ratio = -energy - (backward - forward) / (2 * scales.step_size)
+    return log_ratio.nan_to_num(nan=-math.inf, posinf=-math.inf).clamp(max=0.0).exp()

@@ -7,11 +7,12 @@ task set.
 """
 
 import math
+from typing import Any
 
 import torch
 
 from transience.errors import InputError
-from transience.randomness import generator, numpy_generator
+from transience.randomness import numpy_generator, stream_key
 
 ROOT = 1.0  # q_1: the task diversity at which all models are compared
 
@@ -53,31 +54,52 @@ def task_set(seed: int, num_tasks: float, task_dimension: int) -> torch.Tensor |
     return task_sequence(seed, int(num_tasks), task_dimension)
 
 
-def sample_sequences(
-    seed: int,
-    *stream: str | int,
-    tasks: torch.Tensor | None,
-    num_sequences: int,
-    num_examples: int,
-    task_dimension: int,
-    noise_variance: float,
-    device: torch.device | str = "cpu",
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw sequences from q_M, or from q_∞ where ``tasks`` is None: xs (B, K, D), ys (B, K).
+class SequenceSampler:
+    """Draws sequences from q_M, or from q_∞ where ``tasks`` is None.
 
     Inputs and noise come from streams of their own, so they are the same for every M: models of
     different task diversity see the same inputs and noise with other tasks.
     """
-    size = (num_sequences, num_examples)
-    inputs = generator(seed, *stream, "inputs", device=device)
-    noise = generator(seed, *stream, "noise", device=device)
-    choice = generator(seed, *stream, "tasks", device=device)
-    xs = torch.randn(*size, task_dimension, generator=inputs, device=device)
-    if tasks is None:
-        chosen = torch.randn(num_sequences, task_dimension, generator=choice, device=device)
-    else:
-        index = torch.randint(len(tasks), (num_sequences,), generator=choice, device=device)
-        chosen = tasks.to(device)[index]
-    ys = torch.bmm(xs, chosen[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
-    ys += math.sqrt(noise_variance) * torch.randn(size, generator=noise, device=device)
-    return xs, ys
+
+    def __init__(
+        self,
+        *,
+        tasks: torch.Tensor | None,
+        num_sequences: int,
+        num_examples: int,
+        task_dimension: int,
+        noise_variance: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Fix the distribution, by its support T_M (M, D) or None, and the size of a draw."""
+        self.tasks = None if tasks is None else tasks.to(device)
+        self.size, self.task_dimension = (num_sequences, num_examples), task_dimension
+        self.noise_deviation, self.device = math.sqrt(noise_variance), device
+        self.generators = {part: torch.Generator(device) for part in ("inputs", "noise", "tasks")}
+
+    def seed(self, seed: int, *stream: str | int) -> None:
+        """Let the next draw be that of a stream."""
+        for part, of_part in self.generators.items():
+            of_part.manual_seed(stream_key(seed, *stream, part))
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return xs (B, K, D) and ys (B, K)."""
+        inputs, noise, choice = self.generators.values()
+        on, (B, _) = {"device": self.device}, self.size
+        xs = torch.randn(*self.size, self.task_dimension, generator=inputs, **on)
+        if self.tasks is None:
+            chosen = torch.randn(B, self.task_dimension, generator=choice, **on)
+        else:
+            chosen = self.tasks[torch.randint(len(self.tasks), (B,), generator=choice, **on)]
+        ys = torch.bmm(xs, chosen[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
+        ys += self.noise_deviation * torch.randn(self.size, generator=noise, **on)
+        return xs, ys
+
+
+def sample_sequences(
+    seed: int, *stream: str | int, **distribution: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the sequences of a stream, xs (B, K, D) and ys (B, K); see `SequenceSampler`."""
+    sampler = SequenceSampler(**distribution)
+    sampler.seed(seed, *stream)
+    return sampler.draw()

@@ -22,11 +22,13 @@ from safetensors.torch import load_file, save_file
 
 from transience import command
 from transience.checkpoints import CheckpointWriter, schedule
+from transience.cuda_graph import Replayed
 from transience.errors import InputError
 from transience.gradients import LossAndGradient
+from transience.operations import round_to_tf32
 from transience.resume import state_folder
 from transience.tables import replacing, write_table
-from transience.tasks import format_num_tasks, sample_sequences, task_set
+from transience.tasks import SequenceSampler, format_num_tasks, task_set
 from transience.transformer import Architecture, initial_parameters, num_parameters
 
 LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds")
@@ -97,42 +99,93 @@ def train(
         InputError: if the loss is not finite or above `divergence_loss`, checked whenever a row
             is logged.
     """
-    vector = state.vector
-    evaluate = loss_and_gradient(architecture, settings["precision"])
-    optimiser = _adam(state, settings)
+    device = state.vector.device
+    batches = SequenceSampler(
+        tasks=tasks, num_sequences=settings["batch_size"], noise_variance=noise_variance,
+        num_examples=architecture.num_examples, task_dimension=architecture.task_dimension,
+        device=device,
+    )  # fmt: skip
+    model = loss_and_gradient(architecture, settings["precision"], device)
+    step = launch = Step(state, batches, model, settings)
+    if device.type == "cuda":
+        step.compile()
+        launch = Replayed(step, batches.generators.values())
     rates = {key: settings[key] for key in ("learning_rate", "warmup_steps")}
+    started = time.perf_counter() - state.seconds
     while state.step < settings["num_steps"]:
-        started = time.perf_counter()
-        xs, ys = sample_sequences(
-            seed, "training", state.step, tasks=tasks, num_sequences=settings["batch_size"],
-            num_examples=architecture.num_examples, task_dimension=architecture.task_dimension,
-            noise_variance=noise_variance, device=vector.device,
-        )  # fmt: skip
-        losses, vector.grad = evaluate(vector, xs, ys)
+        batches.seed(seed, "training", state.step)
         rate = learning_rate(state.step, **rates)
-        optimiser.param_groups[0]["lr"] = rate
-        optimiser.step()
+        step.rate.fill_(rate)
+        launch()
         state.step += 1
-        state.seconds += time.perf_counter() - started
         if state.step % settings["log_every"] == 0 or state.step in (1, settings["num_steps"]):
-            _log(state, losses, rate, settings["divergence_loss"])
+            _log(state, step.losses, rate, started, settings["divergence_loss"])
         yield state
 
 
-def loss_and_gradient(architecture: Architecture, precision: str) -> LossAndGradient:
+class Step:
+    """Draw a batch, take the gradient, let Adam update the parameters, all on one device.
+
+    What changes from call to call, learning rate and seeds, is set from outside and lies in tensors
+    and generators, so that a GPU can replay the work.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        batches: SequenceSampler,
+        evaluate: LossAndGradient,
+        settings: dict[str, Any],
+    ) -> None:
+        """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
+        self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
+        self.rate = torch.zeros((), device=state.vector.device)
+        self.optimiser = _adam(state, self.rate, settings)
+
+    def __call__(self) -> None:
+        """Do one step, and leave the losses of its batch (B,) in ``losses``."""
+        self.losses, self.vector.grad = self.evaluate(self.vector, *self.batches.draw())
+        self.optimiser.step()
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Fuse what lies between matrix products, by torch.compile."""
+        batch = self.batches.draw()
+        self.evaluate(self.vector, *batch)  # makes its work space, which is then compiled in
+        self.evaluate = torch.compile(
+            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend
+        )
+        try:
+            self.evaluate(self.vector, *batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise InputError(
+                f"the training step could not be compiled ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}); expected Triton and a C compiler. With "
+                "TORCH_COMPILE_DISABLE=1 in the environment it runs uncompiled"
+            ) from error
+
+
+def loss_and_gradient(
+    architecture: Architecture, precision: str, device: torch.device
+) -> LossAndGradient:
     """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
 
-    tf32 changes matrix products on CUDA only; bf16 rounds factors and results of the large matrix
-    products on any device. Weights, gradients and what lies between the products stay float32.
+    tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results too. Weights,
+    gradients and what lies between the products stay float32. On a GPU either lets all other
+    products use its tf32 units; a CPU has none and imitates their rounding.
     """
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    return LossAndGradient(architecture, torch.bfloat16 if precision == "bf16" else None)
+    on_gpu = device.type == "cuda"
+    fast = on_gpu and precision != "float32"
+    torch.set_float32_matmul_precision("high" if fast else "highest")
+    rounding = {"bf16": torch.Tensor.bfloat16, "tf32": None if on_gpu else round_to_tf32}
+    return LossAndGradient(architecture, rounding.get(precision))
 
 
-def _adam(state: TrainingState, settings: dict[str, Any]) -> torch.optim.Adam:
-    """Adam over the one flat vector, in the state where it was left."""
-    betas = (settings["beta1"], settings["beta2"])
-    optimiser = torch.optim.Adam([state.vector], betas=betas, fused=True)
+def _adam(state: TrainingState, rate: torch.Tensor, settings: dict[str, Any]) -> torch.optim.Adam:
+    """Adam over the one flat vector, in the state where it was left, at the rate in a tensor."""
+    betas, on_gpu = (settings["beta1"], settings["beta2"]), state.vector.is_cuda
+    optimiser = torch.optim.Adam(
+        [state.vector], lr=rate, betas=betas, fused=True, capturable=on_gpu
+    )
     optimiser.state[state.vector] = {
         "step": torch.tensor(float(state.step), device=state.vector.device),
         "exp_avg": state.first_moment,
@@ -141,9 +194,17 @@ def _adam(state: TrainingState, settings: dict[str, Any]) -> torch.optim.Adam:
     return optimiser
 
 
-def _log(state: TrainingState, losses: torch.Tensor, rate: float, divergence_loss: float) -> None:
+def _log(
+    state: TrainingState,
+    losses: torch.Tensor,
+    rate: float,
+    started: float,
+    divergence_loss: float,
+) -> None:
+    """Add a row to the log, or raise if training diverged; waits for the device."""
     loss = losses.mean().item()
     norm = torch.linalg.vector_norm(state.vector.grad).item()
+    state.seconds = time.perf_counter() - started
     if not (math.isfinite(norm) and loss <= divergence_loss):
         raise InputError(
             f"training diverged at step {state.step}: batch loss {loss:.4g}, gradient norm "
