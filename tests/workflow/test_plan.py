@@ -31,8 +31,13 @@ def test_architectures_are_planned_as_variants(project):
     assert project.planned(config="config/architectures.yaml") == with_runs(7 * 3)
 
 
-def test_both_precisions_are_planned(project):
-    assert project.planned(config="config/precision.yaml") == with_runs(2 * 4 * 2)
+def test_a_subset_of_the_paper_goes_on_top_of_it(project):
+    files = ("config/paper.yaml", "config/paper_subset.yaml")
+    assert project.planned(config=files) == with_runs(8)
+
+
+def test_all_precisions_are_planned(project):
+    assert project.planned(config="config/precision.yaml") == with_runs(3 * 4 * 3)
 
 
 def test_a_variant_is_a_sweep_of_its_own(project):
