@@ -33,7 +33,7 @@ class Project:
         return self.folder / "results/smoke"
 
     def snakemake(
-        self, *flags: str, config: str = SMOKE, before: tuple[str, ...] = ()
+        self, *flags: str, config: str | tuple[str, ...] = SMOKE, before: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as `make` does; `before` are words to start it with."""
         return subprocess.run(
@@ -54,9 +54,10 @@ class Project:
             stderr=subprocess.DEVNULL,
         )
 
-    def _words(self, *flags: str, config: str) -> list[str]:
+    def _words(self, *flags: str, config: str | tuple[str, ...]) -> list[str]:
         words = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy"]
-        return [*words, "--keep-going", "--rerun-incomplete", *flags, "--configfile", config]
+        files = (config,) if isinstance(config, str) else config
+        return [*words, "--keep-going", "--rerun-incomplete", *flags, "--configfile", *files]
 
     def _surroundings(self) -> dict[str, Any]:
         environment = os.environ | {"PYTHONPATH": "workflow/lib", "PYTHONWARNINGS": ""}
