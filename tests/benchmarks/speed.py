@@ -57,7 +57,7 @@ SECONDS = 0.2  # of every contestant in a round, or one call
 MODELS = {"smoke": "smoke.yaml", "laptop": "config.yaml", "paper": "paper.yaml"}
 SCALES = Scales(step_size=1e-8, nbeta=1.0, gamma=1.0)
 NUMBER = 4  # bytes
-CHAINS = 4  # of SGLD
+CHAINS = {"cpu": 1, "cuda": 4}  # of SGLD, side by side
 Calls = dict[str, Callable[[], object]]
 
 
@@ -129,24 +129,23 @@ def evaluation(case: Case) -> Calls:
 
 
 def sgld(case: Case) -> Calls:
-    """PROBE_EVERY steps of CHAINS chains, the last with its acceptance; on a GPU side by side."""
+    """PROBE_EVERY steps of one chain, or of some side by side, the last with its acceptance."""
     batches = [case.draw(index) for index in range(PROBE_EVERY)]
-    noises = [torch.Generator(case.device).manual_seed(chain) for chain in range(CHAINS)]
+    chains = CHAINS[case.device.type]
+    noises = [torch.Generator(case.device).manual_seed(chain) for chain in range(chains)]
 
     def plain(fused_attention: bool) -> Callable[[], object]:
         model = case.plain(fused_attention)
         anchor = [p.detach().clone() for p in model.parameters()]
-        return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches * CHAINS]
+        return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches * chains]
 
     fast, vector = LossAndGradient(case.architecture), case.start()
     a, alone = case.architecture, stack_of_one(fast)
     together = side_by_side(lambda w, xs, ys: sequence_losses(unflatten(w, a), xs, ys, a))
+    stacks = [tuple(tensor.expand(chains, *tensor.shape) for tensor in batch) for batch in batches]
 
     def ours() -> None:
-        groups = [noises] if case.device.type == "cuda" else [[noise] for noise in noises]
-        for group in groups:
-            stacks = [tuple(t.expand(len(group), *t.shape) for t in batch) for batch in batches]
-            sample_chains(together if len(group) > 1 else alone, vector, stacks, group, SCALES)
+        sample_chains(together if chains > 1 else alone, vector, stacks, noises, SCALES)
 
     return both_plain(plain) | {"float32": ours}
 
@@ -241,7 +240,7 @@ def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
         (
             "SGLD step",
             sgld,
-            CHAINS * PROBE_EVERY,
+            CHAINS[case.device.type] * PROBE_EVERY,
             1 + 1 / PROBE_EVERY,
             "chain-steps",
             7 * size + numbers,
@@ -269,6 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", type=torch.device)
     parser.add_argument("--paper-batch", type=int, default=32, help="the paper's own is 1024")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     flags = parser.parse_args()
     torch.set_num_threads(1)
     rates = {
@@ -282,8 +282,8 @@ def main() -> None:
     for name, rate in rates.items():
         print(f"{name}: {rate / 1e9:.0f} {'GB/s' if name == 'copy' else 'GFLOP/s, large product'}")
     print(f"\n{HEADER}\n{'|---' * HEADER.count(' | ')}|---|")
-    for name, file in MODELS.items():
-        settings = effective(load(ROOT / "config" / file))
+    for name in flags.models:
+        settings = effective(load(ROOT / "config" / MODELS[name]))
         batch = flags.paper_batch if name == "paper" else settings["training"]["batch_size"]
         print("\n".join(rows(name, Case(settings, batch, flags.device), rates)), flush=True)
 

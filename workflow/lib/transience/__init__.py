@@ -8,7 +8,7 @@ The mathematics of the workflow, one idea a module, in the order of the argument
 - `transformer`: the model as a pure function of one flat parameter vector
 - `gradients`: the same function and its gradient, fast; `folding` and `operations` are its parts,
   `kernel_operations`, `kernels`, `attention_kernels`, `lanes` and `compilation` its CPU kernels
-- `training`: Adam on fresh data, resumable, with checkpoints; `cuda_graph` replays its step on a GPU
+- `training`: Adam on fresh data, resumable, with checkpoints; on a GPU by `cuda_graph`
 - `evaluation`: losses and distances of every checkpoint
 - `sgld`, `minibatches`, `llc_estimate`, `llc`: the local learning coefficient; `llc_calibration`,
   `llc_ordering`, `llc_proposal` and `curvature` choose its settings
