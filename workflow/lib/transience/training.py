@@ -139,7 +139,9 @@ class Step:
     ) -> None:
         """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
         self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
-        self.rate = torch.zeros((), device=state.vector.device)
+        on_gpu = state.vector.is_cuda  # whose Adam wants the rate in float32
+        dtype = torch.float32 if on_gpu else torch.float64
+        self.rate = torch.zeros((), dtype=dtype, device=state.vector.device)
         self.optimiser = _adam(state, self.rate, settings)
 
     def __call__(self) -> None:
