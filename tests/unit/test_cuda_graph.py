@@ -139,14 +139,25 @@ def test_a_compiled_step_computes_the_same():
     torch.testing.assert_close(state.vector, expected.vector, rtol=1e-4, atol=1e-5)
 
 
+def no_compiler(graph, inputs):
+    raise RuntimeError("no C compiler\nwas found")
+
+
 def test_a_step_that_cannot_be_compiled_ends_in_one_line():
     step, _ = a_step()
-
-    def no_compiler(graph, inputs):
-        raise RuntimeError("no C compiler\nwas found")
-
-    with pytest.raises(InputError, match=r"no C compiler was found.*TORCH_COMPILE_DISABLE=1"):
+    with pytest.raises(InputError, match=r"no C compiler was found.*TORCHDYNAMO_DISABLE=1"):
         step.compile(backend=no_compiler)
+
+
+def test_compilation_can_be_switched_off(monkeypatch):
+    """As the message says, and with no compiler at all."""
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
+    plain, expected = a_step()
+    step, state = a_step()
+    step.compile(backend=no_compiler)
+    go(plain, plain, 0)
+    go(step, step, 0)
+    assert torch.equal(state.vector, expected.vector)
 
 
 @gpu

@@ -162,7 +162,7 @@ class Step:
             raise InputError(
                 f"the training step could not be compiled ({type(error).__name__}: "
                 f"{' '.join(str(error).split())[:200]}); expected Triton and a C compiler. With "
-                "TORCH_COMPILE_DISABLE=1 in the environment it runs uncompiled"
+                "TORCHDYNAMO_DISABLE=1 in the environment it runs uncompiled"
             ) from error
 
 
