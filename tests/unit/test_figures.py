@@ -120,6 +120,33 @@ def test_ood_loss_has_a_circle_at_t_crit_of_every_run_and_ridge(
     assert levels == [pytest.approx(tables["transience"]["ridge_ood_loss"].mean())]
 
 
+def test_the_rise_by_position_is_the_end_over_t_crit(made_up_sweep: Callable[..., Tables]) -> None:
+    tables = made_up_sweep([8.0, math.inf], 1)
+    frame, t_crit = tables["evaluation"], tables["transience"].set_index("num_tasks")["t_crit"][8]
+    of_eight = (frame["num_tasks"] == 8) & (frame["distribution"] == "gaussian")
+    for step, level in ((t_crit, 2.0), (frame["step"].max(), 3.0)):
+        frame.loc[of_eight & (frame["step"] == step) & (frame["position"] == 0), "loss"] = level
+    late, rise = draw("ood_loss_by_position", tables).axes
+    _, eight, infinite = rise.lines  # after the line at 1
+    assert eight.get_xdata().tolist() == infinite.get_xdata().tolist() == [1, 2]
+    assert eight.get_ydata()[0] == pytest.approx(1.5)
+    np.testing.assert_allclose(infinite.get_ydata(), 1, atol=0.02)
+    assert late.get_title(loc="left").endswith("position 2")  # the last quarter of two
+    shown = frame[of_eight & (frame["position"] == 1)]
+    np.testing.assert_allclose(late.lines[0].get_ydata(), shown["loss"])
+
+
+def test_the_rise_by_position_leaves_out_runs_that_never_fall(
+    made_up_sweep: Callable[..., Tables],
+) -> None:
+    tables = made_up_sweep([1.0, 8.0], 2)
+    runs = tables["transience"]
+    tables["transience"] = runs.assign(t_crit=runs["t_crit"].where(runs["num_tasks"] > 1, 0))
+    _, rise = draw("ood_loss_by_position", tables).axes
+    colours = {line.get_color() for line in rise.lines}
+    assert colours == {style.MUTED, style.DiversityScale.of([1.0, 8.0]).colour(8.0)}
+
+
 def test_the_thick_curve_is_the_mean_over_seeds(made_up_sweep: Callable[..., Tables]) -> None:
     tables = made_up_sweep([4.0], 2)
     (axes, *_) = draw("loss_by_distribution", tables).axes

@@ -10,7 +10,7 @@ SWEEP = {
     "trajectory_subspace": 1,
     "free_energy": 1,
     "claims": 1,
-    "figure": 9,
+    "figure": 10,
     "report": 1,
 }
 

@@ -6,9 +6,9 @@ import pytest
 
 RUNS = 6
 COLLECT = {"collect": 6, "indicator_agreement": 1}
-AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 3, "report": 1}
+AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
-AFTER_RUNS = COLLECT | {"trajectory_pca": 1, "free_energy": 1} | AFTER_PCA | {"figure": 9}
+AFTER_RUNS = COLLECT | {"trajectory_pca": 1, "free_energy": 1} | AFTER_PCA | {"figure": 10}
 RECORDED = {"configuration": 1}  # an edit of the configuration is written to config.json
 LIBRARY = "workflow/lib/transience"
 
@@ -47,8 +47,8 @@ def test_edits_without_meaning_redo_nothing(sweep, file, old, new):
 
 
 EVALUATION = {"evaluate": RUNS, "collect": 2, "trajectory_pca": 1, "free_energy": 1} | AFTER_PCA
-EVALUATION |= {"figure": 8}
-AFTER_PREDICTORS = {"collect": 1, "free_energy": 1} | AFTER_TRANSIENCE | {"figure": 6}
+EVALUATION |= {"figure": 9}
+AFTER_PREDICTORS = {"collect": 1, "free_energy": 1} | AFTER_TRANSIENCE | {"figure": 7}
 LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1, "free_energy": 1, "claims": 1}
 LLC |= {"figure": 4, "report": 1}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
@@ -69,7 +69,7 @@ INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure":
             EVALUATION,
         ),
         ("num_components: 4", "num_components: 3", {"trajectory_pca": 1} | AFTER_PCA),
-        ("dpi: 80", "dpi: 81", {"figure": 9, "report": 1}),
+        ("dpi: 80", "dpi: 81", {"figure": 10, "report": 1}),
         ("threads: 1", "threads: 2", {"report": 1}),
         ("save_state_every_seconds: 60", "save_state_every_seconds: 61", {"report": 1}),
         ("baseline: {}", "baseline: {}\n  wide: {model: {width: 20}}", runs(RUNS) | AFTER_RUNS),
@@ -92,9 +92,9 @@ def test_edits_of_the_configuration(sweep, old, new, expected):
         ("llc", LLC),
         ("indicators", INDICATORS),
         ("trajectory_pca", {"trajectory_pca": 1} | AFTER_PCA),
-        ("figures/style", {"figure": 9, "report": 1}),
+        ("figures/style", {"figure": 10, "report": 1}),
         ("transient_ridge", AFTER_PCA),
-        ("free_energy", {"free_energy": 1, "claims": 1, "figure": 9, "report": 1}),
+        ("free_energy", {"free_energy": 1, "claims": 1, "figure": 10, "report": 1}),
         ("claims/behaviour", {"claims": 1, "report": 1}),
         ("collect", AFTER_RUNS),
         ("command", runs(RUNS) | AFTER_RUNS),

@@ -6,6 +6,7 @@ FIGURES = {
     "trajectory_pca": TRAJECTORIES,
     "subspace": [*TRAJECTORIES, "trajectory_subspace"],
     "loss_by_distribution": ["evaluation", "predictors"],
+    "ood_loss_by_position": ["evaluation", "predictors", "transience"],
     "distances": ["evaluation"],
     "loss_and_llc": ["evaluation", "predictors", "llc"],
     "llc_over_training": ["evaluation", "llc", "indicators", "indicator_agreement"],

@@ -5,6 +5,7 @@ side effects; `transience.figures.__main__` reads, draws and saves.
 
 - `style`: sizes, fonts, the one colour scale of M, the M axis
 - `curves`: losses and distances over training
+- `positions`: the OOD loss by position in the context
 - `trajectories`: joint trajectory PCA
 - `subspace`: how far to trust its plane
 - `figure1`: the paper's Figure 1
@@ -25,6 +26,7 @@ from transience.figures.departure import departure
 from transience.figures.diagnostics import llc_diagnostics
 from transience.figures.figure1 import figure1
 from transience.figures.llc_over_training import llc_over_training
+from transience.figures.positions import ood_loss_by_position
 from transience.figures.style import STYLE
 from transience.figures.subspace import subspace
 from transience.figures.trajectories import trajectory_pca
@@ -35,6 +37,7 @@ FIGURES: dict[str, Callable[[Tables, int], Figure]] = {
     "trajectory_pca": trajectory_pca,
     "subspace": subspace,
     "loss_by_distribution": loss_by_distribution,
+    "ood_loss_by_position": ood_loss_by_position,
     "distances": distances,
     "loss_and_llc": loss_and_llc,
     "llc_over_training": llc_over_training,
@@ -47,6 +50,7 @@ READS: dict[str, tuple[str, ...]] = {
     "trajectory_pca": _TRAJECTORIES,
     "subspace": (*_TRAJECTORIES, "trajectory_subspace"),
     "loss_by_distribution": ("evaluation", "predictors"),
+    "ood_loss_by_position": ("evaluation", "predictors", "transience"),
     "distances": ("evaluation",),
     "loss_and_llc": ("evaluation", "predictors", "llc"),
     "llc_over_training": ("evaluation", "llc", "indicators", "indicator_agreement"),

@@ -56,7 +56,7 @@ def draw_ood_loss(axes: Axes, tables: Tables, scale: DiversityScale, *, window: 
         facecolors="white", edgecolors=[scale.colour(m) for m in shown["num_tasks"]],
     )  # fmt: skip
     style.step_axis(axes, last_step)
-    axes.set_ylim(bottom=0)
+    style.plain_log_axis(axes)  # a rise of 10 % is as long at any M
     axes.set_ylabel("OOD loss on $q_∞$ (mean squared error)")
 
 
