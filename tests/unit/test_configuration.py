@@ -70,7 +70,7 @@ MISTAKES = [
     ("task: {num_examples: 1}", "task.num_examples", "an integer of at least 2; found 1"),
     ("task: {num_examples:}", "task.num_examples", "an integer of at least 2; found nothing"),
     ("task: {noise_variance: 0}", "task.noise_variance", "a number above 0; found 0"),
-    ("model: {num_heads: 5}", "model.num_heads", "a divisor of model.width (64); found 5"),
+    ("model: {num_heads: 5}", "model.num_heads", "a divisor of model.width (48); found 5"),
     ("model: {width: true}", "model.width", "an integer of at least 1; found true"),
     ("model: {width: [64]}", "model.width", "an integer; the list [64]"),
     ("model: {width: 1" + 30 * "0" + "}", "model.width", "an integer of at least 1; found 1000"),
@@ -140,7 +140,7 @@ MISTAKES = [
     ),
     ("evaluation: {num_sequences: 99999999}", "evaluation.num_sequences", "5.0 GB; test sets"),
     ("llc: {num_sequences: 99999999}", "llc.num_sequences", "5.0 GB; the data of the LLC; 16.0"),
-    ("training: {batch_size: 2000000}", "training.batch_size", "5.0 GB; activations; 8.2 GB"),
+    ("training: {batch_size: 2000000}", "training.batch_size", "5.0 GB; activations; 6.1 GB"),
     ("sweep: {num_tasks: [1000000000]}", "sweep.num_tasks", "5.0 GB; task set; 16.0 GB"),
     ("model: {width: 40000, mlp_width: 8}", "model.width", "5.0 GB; the model; 153.6 GB"),
     # Variants
@@ -235,7 +235,7 @@ def test_a_mistake_hides_no_other_and_invents_none() -> None:
 
 def test_a_problem_that_all_variants_inherit_is_told_once() -> None:
     text = "{model: {num_heads: 5}, variants: {baseline: {}, slow: {training: {beta1: 0.5}}}}"
-    assert lines_of(text) == ["model.num_heads: expected a divisor of model.width (64); found 5"]
+    assert lines_of(text) == ["model.num_heads: expected a divisor of model.width (48); found 5"]
 
 
 def test_a_problem_that_every_variant_mends_is_none() -> None:

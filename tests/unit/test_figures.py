@@ -141,7 +141,8 @@ def test_the_rise_by_position_leaves_out_runs_that_never_fall(
 ) -> None:
     tables = made_up_sweep([1.0, 8.0], 2)
     runs = tables["transience"]
-    tables["transience"] = runs.assign(t_crit=runs["t_crit"].where(runs["num_tasks"] > 1, 0))
+    level = runs["least_ood_loss"].where(runs["num_tasks"] > 1, 0.95 * runs["initial_ood_loss"])
+    tables["transience"] = runs.assign(least_ood_loss=level)
     _, rise = draw("ood_loss_by_position", tables).axes
     colours = {line.get_color() for line in rise.lines}
     assert colours == {style.MUTED, style.DiversityScale.of([1.0, 8.0]).colour(8.0)}

@@ -14,6 +14,7 @@ from transience.figures.curves import Tables, draw_curves, smooth
 from transience.figures.style import DiversityScale
 
 RUN = ["num_tasks", "seed"]
+FALLEN = 0.9  # of the initial loss, at most, as for a transient run (transient_ridge.FALL)
 
 
 def ood_loss_by_position(tables: Tables, window: int) -> Figure:
@@ -58,9 +59,9 @@ def _draw_late(
 def rises(loss: pd.DataFrame, transience: pd.DataFrame, window: int) -> pd.DataFrame:
     """Smoothed OOD loss at the end over that at t_crit, by position: positions × runs.
 
-    Runs whose mean OOD loss is least before the first step shown (M = 1) have never fallen.
+    Runs whose mean OOD loss never falls by a tenth (M = 1) have nothing to rise from.
     """
-    fallen = transience[transience["t_crit"] >= style.first_step_shown(loss["step"].max())]
+    fallen = transience[transience["least_ood_loss"] < FALLEN * transience["initial_ood_loss"]]
     columns = {}
     for run, t_crit in fallen.set_index(RUN)["t_crit"].items():
         rows = loss[(loss["num_tasks"] == run[0]) & (loss["seed"] == run[1])]
