@@ -15,9 +15,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from transience import summaries
-from transience.figures import FIGURES, READS, curves, draw, style
+from transience.figures import FIGURES, READS, curves, draw, positions, style
 from transience.figures.__main__ import save
 from transience.tables import schemas
+from transience.transient_ridge import FALL
 
 Tables = dict[str, pd.DataFrame]
 FEW = [1.0, 8.0, math.inf]
@@ -144,6 +145,7 @@ def test_the_rise_by_position_leaves_out_runs_that_never_fall(
     level = runs["least_ood_loss"].where(runs["num_tasks"] > 1, 0.95 * runs["initial_ood_loss"])
     tables["transience"] = runs.assign(least_ood_loss=level)
     _, rise = draw("ood_loss_by_position", tables).axes
+    assert positions.FALLEN == 1 - FALL
     colours = {line.get_color() for line in rise.lines}
     assert colours == {style.MUTED, style.DiversityScale.of([1.0, 8.0]).colour(8.0)}
 
