@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_sweep import LogHandler
@@ -104,7 +105,7 @@ def started_job(log: Path) -> dict:
 def test_a_terminal_shows_how_far_running_jobs_are(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(logging, "raiseExceptions", True)
-    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    handler = LogHandler(SimpleNamespace(dryrun=False, quiet=None), None)
     log = tmp_path / "results/logs/train.log"
     log.parent.mkdir(parents=True)
     for record in (
@@ -129,6 +130,25 @@ def test_a_terminal_shows_how_far_running_jobs_are(monkeypatch, tmp_path):
     assert json.loads((tmp_path / "results/logs/sweep.json").read_text())["cores"] == 2
 
 
+@pytest.mark.parametrize("quiet", [{Quietness.RULES, Quietness.PROGRESS}, {Quietness.ALL}])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_quiet_sweep_says_nothing_but_what_failed(tmp_path, capsys, quiet, fails):
+    handler = LogHandler(SimpleNamespace(dryrun=False, quiet=quiet), None)
+    log = tmp_path / "train.log"
+    log.write_text("error: full\n")
+    end = {"event": LogEvent.JOB_ERROR, "jobid": 1} if fails else {"event": LogEvent.JOB_FINISHED}
+    for record in (
+        {"event": LogEvent.RUN_INFO, "stats": {"train": 2, "all": 1, "total": 3}},
+        started_job(log),
+        {"job_id": 1} | end,
+    ):
+        handler.handle(logging.makeLogRecord({"levelno": logging.INFO} | record))
+    handler.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (4 if fails else 0)
+    assert not fails or lines[-1].startswith("1 failed of 2 jobs.")
+
+
 @pytest.mark.parametrize(
     ("level", "text", "shown"),
     [
@@ -146,7 +166,7 @@ def test_a_terminal_shows_how_far_running_jobs_are(monkeypatch, tmp_path):
 )
 def test_messages_are_shown_unless_a_reader_knows(monkeypatch, capsys, level, text, shown):
     monkeypatch.setattr(logging, "raiseExceptions", True)
-    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    handler = LogHandler(SimpleNamespace(dryrun=False, quiet=None), None)
     for _ in range(2):
         handler.handle(logging.makeLogRecord({"levelno": level, "msg": text}))
     found = capsys.readouterr().err

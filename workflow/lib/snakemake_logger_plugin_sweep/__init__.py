@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psutil
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -45,6 +46,8 @@ class LogHandler(LogHandlerBase):
         self.live: list[str] = []
         self.closed = Event()
         self.said: set[str] = set()
+        about = self.common_settings.quiet or ()  # then Snakemake doesn't say which jobs finish
+        self.quiet = Quietness.PROGRESS in about or Quietness.ALL in about
         logging.raiseExceptions = False  # a full disk would print a traceback for each record
         if sys.stderr.isatty():
             Thread(target=self._keep_live, daemon=True).start()
@@ -72,13 +75,14 @@ class LogHandler(LogHandlerBase):
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO:
             self.progress.plan(record.stats)
-            yield self._plan(record)
+            yield from self._plan(record)
         elif event == LogEvent.RESOURCES_INFO:
             self.progress.cores = getattr(record, "cores", self.progress.cores)
         elif event == LogEvent.JOB_INFO:
             self._start(record)
         elif event == LogEvent.JOB_FINISHED:
-            yield from filter(None, [self.progress.finish(record.job_id, time.time())])
+            line = self.progress.finish(record.job_id, time.time())
+            yield from [line] if line and not self.quiet else []
         elif event == LogEvent.JOB_ERROR:
             yield from self.progress.fail(record.jobid)
         elif (
@@ -89,11 +93,12 @@ class LogHandler(LogHandlerBase):
                 self.said.add(message)
                 yield message
 
-    def _plan(self, record: logging.LogRecord) -> str:
+    def _plan(self, record: logging.LogRecord) -> Iterator[str]:
         if self.common_settings.dryrun:
-            return record.getMessage()
-        jobs = ", ".join(f"{count} {rule}" for rule, count in self.progress.planned.items())
-        return f"{self.progress.total} jobs on {self.progress.cores} cores: {jobs}"
+            yield record.getMessage()
+        elif not self.quiet:
+            jobs = ", ".join(f"{count} {rule}" for rule, count in self.progress.planned.items())
+            yield f"{self.progress.total} jobs on {self.progress.cores} cores: {jobs}"
 
     def _start(self, record: logging.LogRecord) -> None:
         if self.common_settings.dryrun:
@@ -109,10 +114,13 @@ class LogHandler(LogHandlerBase):
         done, failed, total = self.progress.finished, self.progress.failed, self.progress.total
         seconds = time.time() - self.progress.started
         if failed:
+            others = "" if self.quiet else f" and {done} finished"
             return [
-                f"{failed} failed and {done} finished of {total} jobs. What finished is kept: mend "
-                "the cause and run the same command again."
+                f"{failed} failed{others} of {total} jobs. What finished is kept: mend the cause "
+                "and run the same command again."
             ]
+        if self.quiet:
+            return []
         if done < total and not self.common_settings.dryrun:
             return [f"Stopped with {done} of {total} jobs done; to go on, run the same command."]
         if not done:
@@ -134,7 +142,7 @@ class LogHandler(LogHandlerBase):
             self.live = live
 
     def _live_lines(self) -> list[str]:
-        if not sys.stderr.isatty():
+        if self.quiet or not sys.stderr.isatty():
             return []
         width = shutil.get_terminal_size().columns - 1
         jobs = list(self.progress.running.values())[: self.progress.cores]
