@@ -129,10 +129,10 @@ def test_the_rise_by_position_is_the_end_over_t_crit(made_up_sweep: Callable[...
         frame.loc[of_eight & (frame["step"] == step) & (frame["position"] == 0), "loss"] = level
     late, rise = draw("ood_loss_by_position", tables).axes
     _, eight, infinite = rise.lines  # after the line at 1
-    assert eight.get_xdata().tolist() == infinite.get_xdata().tolist() == [1, 2]
+    assert eight.get_xdata().tolist() == infinite.get_xdata().tolist() == [0, 1]
     assert eight.get_ydata()[0] == pytest.approx(1.5)
     np.testing.assert_allclose(infinite.get_ydata(), 1, atol=0.02)
-    assert late.get_title(loc="left").endswith("position 2")  # the last quarter of two
+    assert late.get_title(loc="left").endswith("after 1 examples")  # the last quarter of two
     shown = frame[of_eight & (frame["position"] == 1)]
     np.testing.assert_allclose(late.lines[0].get_ydata(), shown["loss"])
 

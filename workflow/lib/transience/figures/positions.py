@@ -29,8 +29,8 @@ def ood_loss_by_position(tables: Tables, window: int) -> Figure:
     ridge = _by_position(tables["predictors"]).query("predictor == 'ridge'")
     _draw_late(late, loss, ridge, last, scale, window=window)
     _draw_rise(rise, rises(loss, tables["transience"], window), scale)
-    few = f"s {last[0] + 1}–{last[-1] + 1}" if len(last) > 1 else f" {last[0] + 1}"
-    style.panel_title(late, "a", f"OOD loss at position{few}")
+    seen = f"{last[0]:g}" + (f"–{last[-1]:g}" if len(last) > 1 else "")
+    style.panel_title(late, "a", f"OOD loss after {seen} examples")
     style.panel_title(rise, "b", r"OOD loss at the end over that at $t_{crit}$")
     style.diversity_key(figure, scale)
     style.marker_key(figure, style.marker("none", "ridge (a)", linestyle=":", color="black"))
@@ -38,7 +38,7 @@ def ood_loss_by_position(tables: Tables, window: int) -> Figure:
 
 
 def _by_position(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of new tasks, by position (from 0)."""
+    """Rows of new tasks, by position (examples seen, from 0)."""
     return table[table["position"].notna() & (table["distribution"] == "gaussian")]
 
 
@@ -72,13 +72,13 @@ def rises(loss: pd.DataFrame, transience: pd.DataFrame, window: int) -> pd.DataF
 
 
 def _draw_rise(axes: Axes, rises: pd.DataFrame, scale: DiversityScale) -> None:
-    """Panel: thin lines for seeds, bold ones for their mean; positions count from 1."""
+    """Panel: thin lines for seeds, bold ones for their mean."""
     axes.axhline(1, color=style.MUTED, linewidth=0.7)
     for num_tasks in sorted({run[0] for run in rises}):
         seeds, look = rises[num_tasks], scale.line(num_tasks)
         if seeds.shape[1] > 1:
-            axes.plot(seeds.index + 1, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
-        axes.plot(seeds.index + 1, seeds.mean(axis=1), **look)
+            axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
+        axes.plot(seeds.index, seeds.mean(axis=1), **look)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("position in the context (examples seen + 1)")
+    axes.set_xlabel("position in the context (examples seen)")
     axes.set_ylabel("final loss / loss at $t_{crit}$")
