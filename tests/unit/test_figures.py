@@ -167,6 +167,22 @@ def test_smoothing_is_a_centred_mean() -> None:
     assert curves.smooth(curve, 3).tolist() == [1.5, 1.0, 3.0, 3.0]
 
 
+def test_checkpoints_that_nearly_coincide_make_no_cliff() -> None:
+    steps = pd.Series([100, 200, 400, 401, 800, 1600])
+    assert curves.smoothed_steps(steps, 1).tolist() == steps.tolist()
+    apart = np.diff(np.log(curves.smoothed_steps(steps, 3)))
+    assert apart.min() > 0.2  # 400 and 401 are 0.0025 apart
+
+
+@pytest.mark.parametrize(("count", "shape"), [(3, (1, 3)), (8, (2, 4)), (26, (4, 7))])
+def test_traces_fill_their_rows(
+    made_up_sweep: Callable[..., Tables], count: int, shape: tuple[int, int]
+) -> None:
+    tables = made_up_sweep([2.0**k for k in range(count)], 1)
+    grid = draw("llc_diagnostics", tables).axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols) == shape
+
+
 def test_flagged_and_missing_llc_are_marked(made_up_sweep: Callable[..., Tables]) -> None:
     tables = made_up_sweep([1.0, 4.0, 64.0, math.inf], 2, diverged=[4.0])
     _, axes = draw("loss_and_llc", tables).axes

@@ -27,6 +27,17 @@ def smooth(curve: pd.Series, window: int) -> pd.Series:
     return curve if window == 1 else curve.rolling(window, center=True, min_periods=1).mean()
 
 
+def smoothed_steps(steps: pd.Index | pd.Series, window: int) -> np.ndarray:
+    """Steps at which `smooth` of a curve is drawn: the same mean, of log(1 + step).
+
+    With the steps left as they are, two checkpoints that nearly coincide, one of each schedule,
+    would make a cliff in the curve.
+    """
+    if window == 1:
+        return np.asarray(steps)
+    return np.expm1(smooth(pd.Series(np.log1p(np.asarray(steps, dtype=float))), window).to_numpy())
+
+
 def draw_curves(
     axes: Axes, frame: pd.DataFrame, column: str, scale: DiversityScale, *, window: int
 ) -> None:
@@ -39,7 +50,7 @@ def draw_curves(
         elif seeds.shape[1] > 1 or window > 1:
             axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
         mean = smooth(seeds.dropna().mean(axis=1), window)
-        axes.plot(mean.index, mean, **look)
+        axes.plot(smoothed_steps(mean.index, window), mean, **look)
 
 
 def draw_ood_loss(axes: Axes, tables: Tables, scale: DiversityScale, *, window: int) -> None:

@@ -62,7 +62,7 @@ def _draw_descent(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None
 
 
 def _draw_traces(figure: SubFigure, tables: Tables, scale: DiversityScale, rows: int) -> None:
-    columns = min(PANELS_A_ROW, len(scale.values))
+    columns = math.ceil(len(scale.values) / rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     keys = [*RUN, "step", "chain"]
     settings = of_last_step(tables["llc"])[[*keys, "nbeta"]]

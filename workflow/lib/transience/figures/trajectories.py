@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from transience.figures import style
-from transience.figures.curves import Tables, smooth
+from transience.figures.curves import Tables, smooth, smoothed_steps
 from transience.figures.style import DiversityScale
 
 PANELS_A_ROW = 3
@@ -105,7 +105,8 @@ def _draw_component_over_time(
     for (num_tasks, seed), path in points.groupby(["num_tasks", "seed"]):
         path = path.sort_values("step")
         look = {"linewidth": 1.2} if seed == first else {"linewidth": 0.5, "alpha": 0.4}
-        axes.plot(path["step"], smooth(path[component], window), **scale.line(num_tasks), **look)
+        steps = smoothed_steps(path["step"], window)
+        axes.plot(steps, smooth(path[component], window), **scale.line(num_tasks), **look)
     style.step_axis(axes, points["step"].max())
     axes.set_ylabel(f"{component.upper()} (units of prediction)")
     axes.set_title(f"{component.upper()} over training (bold: seed {first})")
