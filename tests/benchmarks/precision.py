@@ -2,11 +2,13 @@
 
     PYTHONPATH=workflow/lib .venv/bin/snakemake results/precision/tables/evaluation.parquet \
         --cores 2 --configfile config/precision.yaml
-    .venv/bin/python tests/benchmarks/precision.py results/precision
+    .venv/bin/python tests/benchmarks/precision.py results/precision \
+        results/reference/laptop/tables/evaluation.parquet
 
 One row for each M and quantity: its value in each seed, and root mean squares: of the difference
-of each precision from float32, within a seed, and of that between the seeds, in float32. Takes what
-runs there are; only seeds that have all precisions found are compared.
+of each precision from float32, within a seed, and of that between the seeds, in float32. The second
+argument, if any, is the table of the same sweep in float32 on another machine, which rounds
+otherwise: what any change of rounding does. Takes what runs there are.
 """
 
 import itertools
@@ -21,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "lib"))
 from transience.tables import read_table
 
 EXACT = "baseline"
+RUN = ["variant", "num_tasks", "seed"]
 
 
-def quantities(path: Path) -> dict[str, float | str]:
-    """What is compared of one run, from its table `evaluation`."""
-    table = read_table(path, "evaluation")
+def quantities(table: pd.DataFrame) -> dict[str, float | str]:
+    """What is compared of one run, from its rows of the table `evaluation`."""
     means = table[table["position"].isna()].set_index(["distribution", "step"])
     ood, own = means.loc["gaussian", "loss"], means.loc["training"].iloc[-1]
-    run = {key: table[key].iloc[0] for key in ("variant", "num_tasks", "seed")}
+    run = {key: table[key].iloc[0] for key in RUN}
     to_dmmse, to_ridge = own["distance_to_dmmse"], own["distance_to_ridge"]
     return run | {
         "t_crit (step)": ood.idxmin(),
@@ -40,15 +42,16 @@ def quantities(path: Path) -> dict[str, float | str]:
 
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Differences of each quantity between precisions and between seeds, by M."""
-    names = [name for name in runs if name not in ("variant", "num_tasks", "seed")]
+    names = [name for name in runs if name not in RUN]
     rows = []
     for (num_tasks, of_one_m), name in itertools.product(runs.groupby("num_tasks"), names):
-        values = of_one_m.pivot(index="seed", columns="variant", values=name).dropna()
-        row = {"M": num_tasks, "quantity": name, "seeds": len(values)}
-        row |= {p: " / ".join(f"{x:.4g}" for x in values[p]) for p in values}
-        others = [precision for precision in values if precision != EXACT]
-        row |= {f"{p} differs by": rms(values[p] - values[EXACT]) for p in others}
-        pairs = itertools.combinations(values[EXACT], 2)
+        values = of_one_m.pivot(index="seed", columns="variant", values=name)
+        row = {"M": num_tasks, "quantity": name}
+        row |= {p: " / ".join(f"{x:.4g}" for x in values[p].dropna()) for p in values}
+        for other in values.columns.drop(EXACT):
+            differences = (values[other] - values[EXACT]).dropna()
+            row |= {f"{other} differs by": rms(differences), f"{other} mean": differences.mean()}
+        pairs = itertools.combinations(values[EXACT].dropna(), 2)
         rows.append(row | {"seeds differ by": rms([a - b for a, b in pairs])})
     return pd.DataFrame(rows)
 
@@ -57,10 +60,15 @@ def rms(differences: pd.Series | list[float]) -> float:
     return float(np.sqrt(np.mean(np.square(differences)))) if len(differences) else np.nan
 
 
-def main(results: Path) -> None:
-    found = pd.DataFrame(map(quantities, sorted(results.glob("runs/*/*/evaluation.parquet"))))
+def main(results: Path = Path("results/precision"), elsewhere: Path | None = None) -> None:
+    tables = [read_table(p, "evaluation") for p in results.glob("runs/*/*/evaluation.parquet")]
+    runs = pd.concat(tables)
+    if elsewhere:
+        other = read_table(elsewhere, "evaluation").assign(variant="elsewhere")
+        runs = pd.concat([runs, other[other["num_tasks"].isin(runs["num_tasks"])]])
+    found = pd.DataFrame([quantities(rows) for _, rows in runs.groupby(RUN)])
     print(compare(found).to_string(index=False, float_format="{:.3g}".format))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "results/precision"))
+    main(*map(Path, sys.argv[1:]))
