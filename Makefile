@@ -41,8 +41,9 @@ calibrate: $(READY)
 verify: $(READY)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify $(patsubst %/,%,$(dir $(call report,config/config.yaml)))
 
+# A file's tests stay together, as they share sweeps.
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile
 
 oracles: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m oracles
