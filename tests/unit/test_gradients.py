@@ -141,7 +141,11 @@ ROUNDED = [  # dtype of the tensors, rounding of factors, and how far rounding g
 ]
 
 
-@pytest.mark.parametrize(("dtype", "rounding", "tolerance"), ROUNDED, ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "rounding", "tolerance"),
+    ROUNDED,
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 @pytest.mark.parametrize("switch", [False, True])
 def test_rounded_products(switch, dtype, rounding, tolerance):
     a = replace(SMALL, width=32, output_projection=switch, doubled_residual=switch)
