@@ -41,9 +41,10 @@ calibrate: $(READY)
 verify: $(READY)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify $(patsubst %/,%,$(dir $(call report,config/config.yaml)))
 
-# A file's tests stay together, as they share sweeps.
+# A file's tests stay together, as they share sweeps; files in the order of pyproject.toml.
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+		--numprocesses $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 oracles: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m oracles
