@@ -8,7 +8,8 @@
 One row for each M and quantity: its value in each seed, and root mean squares: of the difference
 of each precision from float32, within a seed, and of that between the seeds, in float32. The second
 argument, if any, is the table of the same sweep in float32 on another machine, which rounds
-otherwise: what any change of rounding does. Takes what runs there are.
+otherwise: what any change of rounding does. Takes what runs there are, and writes what it compares
+to precision.csv.
 """
 
 import itertools
@@ -36,6 +37,7 @@ def quantities(table: pd.DataFrame) -> dict[str, float | str]:
         "t_crit (step)": ood.idxmin(),
         "least OOD loss": ood.min(),
         "final OOD loss": ood.iloc[-1],
+        "final loss on q_M": own["loss"],
         "relative distance at the end": to_dmmse / (to_dmmse + to_ridge),
     }
 
@@ -67,6 +69,7 @@ def main(results: Path = Path("results/precision"), elsewhere: Path | None = Non
         other = read_table(elsewhere, "evaluation").assign(variant="elsewhere")
         runs = pd.concat([runs, other[other["num_tasks"].isin(runs["num_tasks"])]])
     found = pd.DataFrame([quantities(rows) for _, rows in runs.groupby(RUN)])
+    found.to_csv(results / "precision.csv", index=False)
     print(compare(found).to_string(index=False, float_format="{:.3g}".format))
 
 

@@ -37,7 +37,7 @@ def test_a_subset_of_the_paper_goes_on_top_of_it(project):
 
 
 def test_all_precisions_are_planned(project):
-    assert project.planned(config="config/precision.yaml") == with_runs(3 * 4 * 3)
+    assert project.planned(config="config/precision.yaml") == with_runs(3 * 4 * 6)
 
 
 def test_a_variant_is_a_sweep_of_its_own(project):
