@@ -21,16 +21,16 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "lib"))
 
+from transience.summaries import RUN, mean_over_positions
 from transience.tables import read_table
 
 EXACT = "baseline"
-RUN = ["variant", "num_tasks", "seed"]
 
 
 def quantities(table: pd.DataFrame) -> dict[str, float | str]:
     """What is compared of one run, from its rows of the table `evaluation`."""
-    means = table[table["position"].isna()].set_index(["distribution", "step"])
-    ood, own = means.loc["gaussian", "loss"], means.loc["training"].iloc[-1]
+    ood = mean_over_positions(table, "gaussian").set_index("step")["loss"]
+    own = mean_over_positions(table, "training").iloc[-1]
     run = {key: table[key].iloc[0] for key in RUN}
     to_dmmse, to_ridge = own["distance_to_dmmse"], own["distance_to_ridge"]
     return run | {

@@ -1,17 +1,15 @@
 """bf16 and tf32 leave t_crit and the final losses of the default sweep within seed noise."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from precision import compare, quantities
+
+from transience.summaries import RUN
+from transience.tables import read_table
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests/benchmarks"))
-
-from precision import RUN, compare, quantities  # noqa: E402
-
-from transience.tables import read_table  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,8 @@ class LogHandler(LogHandlerBase):
             self._start(record)
         elif event == LogEvent.JOB_FINISHED:
             line = self.progress.finish(record.job_id, time.time())
-            yield from [line] if line and not self.quiet else []
+            if line and not self.quiet:
+                yield line
         elif event == LogEvent.JOB_ERROR:
             yield from self.progress.fail(record.jobid)
         elif (

@@ -35,7 +35,7 @@ def smoothed_steps(steps: pd.Index | pd.Series, window: int) -> np.ndarray:
     """
     if window == 1:
         return np.asarray(steps)
-    return np.expm1(smooth(pd.Series(np.log1p(np.asarray(steps, dtype=float))), window).to_numpy())
+    return np.expm1(smooth(pd.Series(np.log1p(steps)), window).to_numpy())
 
 
 def draw_curves(
