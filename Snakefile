@@ -2,53 +2,32 @@
 # `make` runs the default sweep; your own: snakemake --cores 2 --configfile config/my_sweep.yaml
 
 
-##### the configuration, checked before any job starts #####
-
-
-include: "workflow/rules/0_configuration.smk"
-include: "workflow/rules/common.smk"
-
-
-##### for each run: one model #####
-
-
-include: "workflow/rules/1_train.smk"
-include: "workflow/rules/2_evaluate.smk"
-include: "workflow/rules/3_llc.smk"
-
-
-##### for the sweep #####
-
-
-include: "workflow/rules/4_tables.smk"
-include: "workflow/rules/5_trajectory_pca.smk"
-include: "workflow/rules/6_figures.smk"
-include: "workflow/rules/7_report.smk"
-
-
-##### on demand: make calibrate #####
-
-
-include: "workflow/rules/8_llc_calibration.smk"
+include: "workflow/rules/0_planning.smk"  # the configuration, checked before any job starts
+include: "workflow/rules/common.smk"  # what the rules share
+# For each run: one model.
+include: "workflow/rules/1_training.smk"
+include: "workflow/rules/2_evaluation.smk"
+include: "workflow/rules/3_complexity.smk"
+# For the sweep.
+include: "workflow/rules/4_collect.smk"
+include: "workflow/rules/5_trajectories.smk"
+include: "workflow/rules/6_departure.smk"
+include: "workflow/rules/7_claims.smk"
+include: "workflow/rules/8_figures.smk"
+include: "workflow/rules/9_report.smk"
+include: "workflow/rules/calibration.smk"  # on demand: make calibrate
 
 
 rule all:
     default_target: True
     input:
-        expand("results/{experiment}/report.html", experiment=config["experiment"]),
         expand(
-            "results/{experiment}/figures/{figure}.pdf",
+            "results/{experiment}/{file}",
             experiment=config["experiment"],
-            figure=FIGURES,
-        ),
-        expand(
-            "results/{experiment}/tables/{table}.parquet",
-            experiment=config["experiment"],
-            table=SWEEP_TABLES,
-        ),
-        expand(
-            "results/{experiment}/runs/{run}/{table}.parquet",
-            experiment=config["experiment"],
-            run=RUN_FOLDERS,
-            table=[*RUN_TABLES, "probe"],
+            file=[
+                "report.html",
+                *expand("figures/{figure}.pdf", figure=captions()),
+                *expand("tables/{table}.parquet", table=TABLES["tables"]),
+                *expand("runs/{run}/{table}.parquet", run=RUN_FOLDERS, table=TABLES["runs"]),
+            ],
         ),

@@ -39,10 +39,12 @@ import torch
 from devinterp_processes import NAMES, Answer, Sizes, Worker, interpreter
 from scipy import stats
 
-from transience.checkpoints import CheckpointReader
-from transience.gradients import LossAndGradient
-from transience.tasks import parse_num_tasks, sample_sequences, task_set
-from transience.transformer import Architecture
+from transience.files.checkpoints import CheckpointReader
+from transience.model.loss_and_gradient import LossAndGradient
+from transience.model.settings import ModelSettings
+from transience.problem.diversity import parse_num_tasks
+from transience.problem.settings import TaskSettings
+from transience.run import Run
 
 ESTIMATES = (  # worker, key of its answer, what it is
     ("ours", "llc", "ours, paired"),
@@ -60,20 +62,18 @@ def write_checkpoint(path: Path, results: Path, num_tasks: str, llc: dict[str, A
     """Write w* of the end of a run of seed 0, its sequences and its losses, for the workers."""
     reader = CheckpointReader(results / f"runs/baseline/M{num_tasks}_seed0/checkpoints.safetensors")
     settings, vector = reader.metadata["settings"], reader.parameters(-1)
-    architecture = Architecture.from_settings(settings)
-    tasks = task_set(0, parse_num_tasks(num_tasks), architecture.task_dimension)
-    size = {"num_sequences": llc["num_sequences"], **settings["task"]}
-    xs, ys = sample_sequences(0, "llc", tasks=tasks, **size)
-    predictions = LossAndGradient(architecture).predict(vector, xs, ys)
+    kinds = TaskSettings(**settings["task"]), ModelSettings(**settings["model"])
+    run = Run("baseline", parse_num_tasks(num_tasks), 0, *kinds)
+    xs, ys = run.sequences("llc", num_sequences=llc["num_sequences"])
     kept = {name: llc[name] for name in ("step_size", "nbeta", "gamma", "batch_size")}
     np.savez(
         path,
         vector=vector,
         xs=xs,
         ys=ys,
-        losses=(predictions - ys).square().mean(dim=1),
+        losses=LossAndGradient(run.architecture).losses(vector, xs, ys),
         settings=json.dumps(kept),
-        architecture=json.dumps(vars(architecture)),
+        architecture=json.dumps(vars(run.architecture)),
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from plain import PlainTransformer
 
-from transience.transformer import Architecture
+from transience.model.transformer import Architecture
 
 Answer = dict[str, float]
 ROUNDING = 1e-4  # of one sequence's loss in float32, as a fraction of the mean loss
@@ -83,20 +83,20 @@ class Checkpoint:
 
 
 def ours(c: Checkpoint) -> Callable[..., Answer]:
-    """`estimate_llc_of_vector` with its defaults: paired baseline, acceptance, centre."""
-    from transience.gradients import LossAndGradient
-    from transience.llc import estimate_llc_of_vector
-    from transience.llc_estimate import LLCSettings
+    """`estimate_llc_with_gradient` with its defaults: paired baseline, acceptance, centre."""
+    from transience.complexity.estimator import estimate_llc_with_gradient
+    from transience.complexity.settings import SamplerSettings
+    from transience.model.loss_and_gradient import LossAndGradient
 
     model = LossAndGradient(c.architecture)
 
     def run(seed: int, **sizes: int) -> Answer:
-        estimate = estimate_llc_of_vector(
+        estimate = estimate_llc_with_gradient(
             model,
             c.vector,
             (c.xs, c.ys),
-            LLCSettings(**c.settings | sizes, seed=seed),
-            losses_of=lambda w, xs, ys: (model.predict(w, xs, ys) - ys).square().mean(dim=1),
+            SamplerSettings(**c.settings | sizes, seed=seed),
+            losses_of=model.losses,
             on_draw=lambda: c.stamps.append(time.perf_counter()),
         )
         return {"llc": estimate.llc, "standard_error": estimate.standard_error}
@@ -160,20 +160,11 @@ def devinterp2(c: Checkpoint) -> Callable[..., Answer]:
     def run(seed: int, num_chains: int, num_burn_in: int, num_draws: int) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             samples = sample(
-                model,
-                dataset,
-                {},
-                lr=s["step_size"],
-                n_beta=s["nbeta"],
-                localization=s["gamma"],
-                batch_size=s["batch_size"],
-                num_chains=num_chains,
-                num_draws=num_draws,
-                num_burnin_steps=num_burn_in,
-                init_seed=seed,
-                output_path=f"{folder}/samples.zarr",
-                loss_fn=loss,
-            )
+                model, dataset, {}, lr=s["step_size"], n_beta=s["nbeta"],
+                localization=s["gamma"], batch_size=s["batch_size"], num_chains=num_chains,
+                num_draws=num_draws, num_burnin_steps=num_burn_in, init_seed=seed,
+                output_path=f"{folder}/samples.zarr", loss_fn=loss,
+            )  # fmt: skip
             found = compute_llc(samples)
             kept = found.loss_trace.values[:, num_burn_in:].astype(float).mean()
             return {

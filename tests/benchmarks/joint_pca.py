@@ -18,8 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "lib"))
 
-from transience.trajectory_pca import Trajectory, joint_pca, trajectory_table
-from transience.trajectory_subspace import subspace_table
+from transience.trajectories.joint_pca import joint_pca, trajectory_table
+from transience.trajectories.robustness import subspace_table
+from transience.trajectories.trajectory import Trajectory
 
 
 def random_walk(index: int, num_checkpoints: int, num_features: int) -> Trajectory:

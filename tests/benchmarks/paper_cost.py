@@ -19,8 +19,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
-from transience.checkpoints import schedule  # noqa: E402
-from transience.configuration import effective, load  # noqa: E402
+from transience.planning.configuration import completed, load  # noqa: E402
+from transience.training.schedule import schedule  # noqa: E402
 
 FEW = {
     "sweep": {"num_tasks": [8]},
@@ -81,8 +81,8 @@ TABLES = {
 
 def main() -> None:
     """Print a Markdown table."""
-    whole = effective(load(str(ROOT / "config/paper.yaml")))
-    few = effective({**whole, **{key: whole[key] | value for key, value in FEW.items()}})
+    whole = completed(load(str(ROOT / "config/paper.yaml")))
+    few = completed({**whole, **{key: whole[key] | value for key, value in FEW.items()}})
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder))
     print("| rule | measured | s a unit | units of a run | hours of a run | peak memory |")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from transience.transformer import Architecture, parameter_shapes, tokens, unflatten
+from transience.model.transformer import Architecture, parameter_shapes, tokens, unflatten
 
 
 class Block(nn.Module):

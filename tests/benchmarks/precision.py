@@ -21,8 +21,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "lib"))
 
-from transience.summaries import RUN, mean_over_positions
-from transience.tables import read_table
+from transience.files.selections import mean_over_positions
+from transience.files.tables import RUN_KEYS, read_table
 
 EXACT = "baseline"
 
@@ -31,7 +31,7 @@ def quantities(table: pd.DataFrame) -> dict[str, float | str]:
     """What is compared of one run, from its rows of the table `evaluation`."""
     ood = mean_over_positions(table, "gaussian").set_index("step")["loss"]
     own = mean_over_positions(table, "training").iloc[-1]
-    run = {key: table[key].iloc[0] for key in RUN}
+    run = {key: table[key].iloc[0] for key in RUN_KEYS}
     to_dmmse, to_ridge = own["distance_to_dmmse"], own["distance_to_ridge"]
     return run | {
         "t_crit (step)": ood.idxmin(),
@@ -44,7 +44,7 @@ def quantities(table: pd.DataFrame) -> dict[str, float | str]:
 
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Differences of each quantity between precisions and between seeds, by M."""
-    names = [name for name in runs if name not in RUN]
+    names = [name for name in runs if name not in RUN_KEYS]
     rows = []
     for (num_tasks, of_one_m), name in itertools.product(runs.groupby("num_tasks"), names):
         values = of_one_m.pivot(index="seed", columns="variant", values=name)
@@ -68,7 +68,7 @@ def main(results: Path = Path("results/precision"), elsewhere: Path | None = Non
     if elsewhere:
         other = read_table(elsewhere, "evaluation").assign(variant="elsewhere")
         runs = pd.concat([runs, other[other["num_tasks"].isin(runs["num_tasks"])]])
-    found = pd.DataFrame([quantities(rows) for _, rows in runs.groupby(RUN)])
+    found = pd.DataFrame([quantities(rows) for _, rows in runs.groupby(RUN_KEYS)])
     found.to_csv(results / "precision.csv", index=False)
     print(compare(found).to_string(index=False, float_format="{:.3g}".format))
 

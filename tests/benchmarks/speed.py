@@ -34,23 +34,26 @@ sys.path[:0] = [str(HERE), str(ROOT / "workflow" / "lib")]
 
 from plain import PlainTransformer, plain_step  # noqa: E402
 
-from transience.configuration import effective, load  # noqa: E402
-from transience.gradients import LossAndGradient  # noqa: E402
-from transience.sgld import (  # noqa: E402
+from transience.complexity.settings import Scales  # noqa: E402
+from transience.complexity.sgld import (  # noqa: E402
     PROBE_EVERY,
-    Scales,
     sample_chains,
     side_by_side,
     stack_of_one,
 )
-from transience.tasks import sample_sequences, task_set  # noqa: E402
-from transience.training import TrainingState, train  # noqa: E402
-from transience.transformer import (  # noqa: E402
-    Architecture,
+from transience.model.loss_and_gradient import LossAndGradient  # noqa: E402
+from transience.model.settings import ModelSettings  # noqa: E402
+from transience.model.transformer import (  # noqa: E402
     initial_parameters,
     sequence_losses,
     unflatten,
 )
+from transience.planning.configuration import completed, load  # noqa: E402
+from transience.problem.settings import TaskSettings  # noqa: E402
+from transience.run import Run  # noqa: E402
+from transience.training.settings import TrainingSettings  # noqa: E402
+from transience.training.state import TrainingState  # noqa: E402
+from transience.training.train import train  # noqa: E402
 
 ROUNDS = 7
 SECONDS = 0.2  # of every contestant in a round, or one call
@@ -63,31 +66,30 @@ Calls = dict[str, Callable[[], object]]
 
 @dataclass(frozen=True)
 class Case:
-    """A model, the data of a step, and where they are."""
+    """A model, how it is trained, and where."""
 
-    settings: dict
-    batch: int
+    run: Run
+    training: TrainingSettings
     device: torch.device
 
-    @property
-    def architecture(self) -> Architecture:
-        return Architecture.from_settings(self.settings)
+    @classmethod
+    def of(cls, file: str, device: torch.device, batch: int | None = None, **model: int) -> "Case":
+        """M = 8 of a configuration in config/, with another batch size or model if so wished."""
+        settings = completed(load(str(ROOT / "config" / file)))
+        training = settings["training"] | ({"batch_size": batch} if batch else {})
+        kinds = TaskSettings(**settings["task"]), ModelSettings(**settings["model"] | model)
+        return cls(Run("baseline", 8.0, 0, *kinds), TrainingSettings(**training), device)
 
     def start(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        return initial_parameters(self.architecture, 0).to(self.device, dtype)
+        return initial_parameters(self.run.architecture, 0).to(self.device, dtype)
 
     def draw(self, index: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        a = self.architecture
-        return sample_sequences(
-            0, "training", index, tasks=task_set(0, 8.0, a.task_dimension),
-            num_sequences=self.batch, num_examples=a.num_examples,
-            task_dimension=a.task_dimension, device=self.device,
-            noise_variance=self.settings["task"]["noise_variance"],
-        )  # fmt: skip
+        size = self.training.batch_size
+        return self.run.sequences("training", index, num_sequences=size, device=self.device)
 
     def plain(self, fused_attention: bool) -> PlainTransformer:
-        model = PlainTransformer(self.architecture, fused_attention=fused_attention)
-        return model.to(self.device).load(self.start(), self.architecture)
+        model = PlainTransformer(self.run.architecture, fused_attention=fused_attention)
+        return model.to(self.device).load(self.start(), self.run.architecture)
 
 
 # What is measured: contestants that do the same number of units of work a call
@@ -103,13 +105,8 @@ def training(case: Case) -> Calls:
 
     def ours(precision: str) -> Callable[[], object]:
         rare = {"num_steps": 10**9, "log_every": 10**9, "learning_rate": 1e-6, "warmup_steps": 0}
-        states = train(
-            TrainingState.initial(case.start()), case.architecture, seed=0,
-            tasks=task_set(0, 8.0, case.architecture.task_dimension),
-            noise_variance=case.settings["task"]["noise_variance"],
-            settings=case.settings["training"] | rare
-            | {"batch_size": case.batch, "precision": precision},
-        )  # fmt: skip
+        settings = case.training.model_copy(update=rare | {"precision": precision})
+        states = train(TrainingState.initial(case.start()), case.run, settings)
         return lambda: next(states)
 
     names = ["float32", "bf16"] + ["tf32"] * (case.device.type == "cuda")
@@ -124,7 +121,7 @@ def evaluation(case: Case) -> Calls:
         model = case.plain(fused_attention)
         return torch.no_grad()(lambda: model(xs, ys))
 
-    fast, vector = LossAndGradient(case.architecture), case.start()
+    fast, vector = LossAndGradient(case.run.architecture), case.start()
     return both_plain(plain) | {"float32": lambda: fast.predict(vector, xs, ys)}
 
 
@@ -139,9 +136,9 @@ def sgld(case: Case) -> Calls:
         anchor = [p.detach().clone() for p in model.parameters()]
         return lambda: [plain_sgld_step(model, anchor, *batch) for batch in batches * chains]
 
-    fast, vector = LossAndGradient(case.architecture), case.start()
-    a, alone = case.architecture, stack_of_one(fast)
-    together = side_by_side(lambda w, xs, ys: sequence_losses(unflatten(w, a), xs, ys, a))
+    fast, vector = LossAndGradient(case.run.architecture), case.start()
+    shape, alone = case.run.architecture, stack_of_one(fast)
+    together = side_by_side(lambda w, xs, ys: sequence_losses(unflatten(w, shape), xs, ys, shape))
     stacks = [tuple(tensor.expand(chains, *tensor.shape) for tensor in batch) for batch in batches]
 
     def ours() -> None:
@@ -174,7 +171,7 @@ def both_plain(plain: Callable[[bool], Callable[[], object]]) -> Calls:
 
 def operations(case: Case, *, gradient: bool) -> int:
     """Floating-point operations of our matrix products, counted by PyTorch."""
-    model = LossAndGradient(case.architecture)  # in float64, so all in PyTorch operations
+    model = LossAndGradient(case.run.architecture)  # in float64, so all in PyTorch operations
     xs, ys = (tensor.double() for tensor in case.draw())
     with FlopCounterMode(display=False) as counter:
         (model if gradient else model.predict)(case.start(torch.float64), xs, ys)
@@ -234,6 +231,7 @@ HEADER = (
 def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
     """Table rows of a model."""
     size, numbers = len(case.start()), sum(tensor.numel() for tensor in case.draw())
+    batch = case.training.batch_size
     kinds = (  # work, contestants, units of work and gradients a call, what is counted, traffic
         ("training step", training, 1, 1.0, "steps", 8 * size + numbers),
         ("evaluation", evaluation, 1, 0.0, "sequences", size + numbers),
@@ -255,9 +253,9 @@ def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
         for precision, ours in times.items():
             ours /= units
             products = floating / rates[precision]
-            count = case.batch / ours if unit == "sequences" else 1 / ours
+            count = batch / ours if unit == "sequences" else 1 / ours
             table.append(
-                f"| {name} | {case.batch} | {work} | {precision} | {1e3 * plain:.3g} "
+                f"| {name} | {batch} | {work} | {precision} | {1e3 * plain:.3g} "
                 f"| {1e3 * ours:.3g} | {plain / ours:.2f} | {count:.3g} {unit} "
                 f"| {1e3 * products:.3g} | {1e3 * memory:.3g} | {products / ours:.2f} |"
             )
@@ -283,9 +281,8 @@ def main() -> None:
         print(f"{name}: {rate / 1e9:.0f} {'GB/s' if name == 'copy' else 'GFLOP/s, large product'}")
     print(f"\n{HEADER}\n{'|---' * HEADER.count(' | ')}|---|")
     for name in flags.models:
-        settings = effective(load(ROOT / "config" / MODELS[name]))
-        batch = flags.paper_batch if name == "paper" else settings["training"]["batch_size"]
-        print("\n".join(rows(name, Case(settings, batch, flags.device), rates)), flush=True)
+        case = Case.of(MODELS[name], flags.device, flags.paper_batch if name == "paper" else None)
+        print("\n".join(rows(name, case, rates)), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,21 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from transience.tables import read_table
+from transience.files.tables import read_table
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "laptop"
-TABLES = (
-    "evaluation",
-    "predictors",
-    "llc",
-    "trajectory_pca",
-    "trajectory_pca_components",
-    "transience",
-    "trajectory_subspace",
-    "free_energy",
-    "free_energy_agreement",
-    "claims",
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,4 +29,4 @@ def sweep_tables(request: pytest.FixtureRequest) -> dict[str, pd.DataFrame]:
         pytest.skip("no reference tables yet")
     if (folder / "tables").is_dir():
         folder = folder / "tables"
-    return {name: read_table(folder / f"{name}.parquet", name) for name in TABLES}
+    return {path.stem: read_table(path, path.stem) for path in folder.glob("*.parquet")}

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience import claims
-from transience.transient_ridge import transience_table
+from transience.claims import verdicts
+from transience.departure.transient_ridge import transient_ridge_table
+from transience.files.tables import RUN_KEYS
 
-RUN = ["variant", "num_tasks", "seed"]
 MONTE_CARLO = 0.02  # relative error of a mean over the test set, as both sides share the test set
 
 Tables = dict[str, pd.DataFrame]
@@ -32,12 +32,12 @@ def means(table: pd.DataFrame, distribution: str) -> pd.DataFrame:
     ],
 )
 def test_the_sweep_shows_transient_ridge(sweep_tables: Tables, claim: str):
-    found = claims.check(sweep_tables).set_index("claim").loc[claim]
+    found = verdicts.check(sweep_tables).set_index("claim").loc[claim]
     assert found["verdict"] == "holds", found["this_sweep_shows"]
 
 
 def test_the_sweep_has_enough_task_diversities_and_seeds(sweep_tables: Tables):
-    runs = sweep_tables["transience"]
+    runs = sweep_tables["transient_ridge"]
     assert runs["num_tasks"].nunique() >= 7
     assert {1.0, np.inf} <= set(runs["num_tasks"])
     assert runs["seed"].nunique() >= 2
@@ -48,20 +48,20 @@ def test_the_sweep_has_enough_task_diversities_and_seeds(sweep_tables: Tables):
 
 def test_verdicts_are_those_of_the_tables(sweep_tables: Tables):
     columns = ["claim", "verdict"]
-    computed = claims.check(sweep_tables)[columns]
+    computed = verdicts.check(sweep_tables)[columns]
     pd.testing.assert_frame_equal(computed, sweep_tables["claims"][columns])
 
 
-def test_transience_follows_from_the_other_tables(sweep_tables: Tables):
-    stored = sweep_tables["transience"]
+def test_transient_ridge_follows_from_the_other_tables(sweep_tables: Tables):
+    stored = sweep_tables["transient_ridge"]
     of_probe = [column for column in stored if column.startswith("root_")]
-    computed = transience_table(
+    computed = transient_ridge_table(
         sweep_tables["evaluation"],
         sweep_tables["predictors"],
         sweep_tables["trajectory_pca"],
-        stored[RUN + of_probe],
+        stored[RUN_KEYS + of_probe],
     )
-    computed = computed.sort_values(RUN, ignore_index=True)[stored.columns]
+    computed = computed.sort_values(RUN_KEYS, ignore_index=True)[stored.columns]
     pd.testing.assert_frame_equal(computed, stored)
 
 
@@ -69,12 +69,12 @@ def test_transience_follows_from_the_other_tables(sweep_tables: Tables):
 
 
 def test_all_models_of_a_seed_start_from_the_same_weights(sweep_tables: Tables):
-    runs = sweep_tables["transience"].groupby(["variant", "seed"])["initial_ood_loss"]
+    runs = sweep_tables["transient_ridge"].groupby(["variant", "seed"])["initial_ood_loss"]
     assert (runs.max() - runs.min()).max() < 1e-6
 
 
 def test_the_test_set_of_gaussian_tasks_is_the_same_for_all_task_diversities(sweep_tables: Tables):
-    runs = sweep_tables["transience"].groupby(["variant", "seed"])["ridge_ood_loss"]
+    runs = sweep_tables["transient_ridge"].groupby(["variant", "seed"])["ridge_ood_loss"]
     assert (runs.max() - runs.min()).max() < 1e-9
 
 
@@ -82,9 +82,9 @@ def test_the_test_set_of_gaussian_tasks_is_the_same_for_all_task_diversities(swe
 def test_no_model_beats_the_best_possible_predictor(
     sweep_tables: Tables, distribution: str, best: str
 ):
-    models = means(sweep_tables["evaluation"], distribution).groupby(RUN)["loss"].min()
+    models = means(sweep_tables["evaluation"], distribution).groupby(RUN_KEYS)["loss"].min()
     ideal = means(sweep_tables["predictors"], distribution)
-    ideal = ideal[ideal["predictor"] == best].set_index(RUN)["loss"]
+    ideal = ideal[ideal["predictor"] == best].set_index(RUN_KEYS)["loss"]
     assert (models / ideal).min() > 1 - MONTE_CARLO
 
 
@@ -94,12 +94,14 @@ def test_dmmse_beats_ridge_on_its_own_tasks_and_ridge_beats_dmmse_elsewhere(swee
         ("gaussian", "ridge", "dmmse"),
     ):
         losses = means(sweep_tables["predictors"], distribution)
-        losses = losses.pivot(index=RUN, columns="predictor", values="loss")
+        losses = losses.pivot(index=RUN_KEYS, columns="predictor", values="loss")
         assert (losses[best] <= losses[other] * (1 + MONTE_CARLO)).all()
 
 
 def test_every_model_learns(sweep_tables: Tables):
-    losses = means(sweep_tables["evaluation"], "training").sort_values("step").groupby(RUN)["loss"]
+    losses = (
+        means(sweep_tables["evaluation"], "training").sort_values("step").groupby(RUN_KEYS)["loss"]
+    )
     assert (losses.last() < 0.8 * losses.first()).all()
 
 
@@ -113,12 +115,14 @@ def test_llc_chains_stay_finite_and_local_at_every_checkpoint(sweep_tables: Tabl
     llc = sweep_tables["llc"]
     assert not llc["diverged"].any()
     assert not llc["flags"].str.contains("NOT_LOCAL").any()
-    assert (llc.groupby([*RUN, "step"])["centred_llc"].mean() > 0).all()
+    assert (llc.groupby([*RUN_KEYS, "step"])["centred_llc"].mean() > 0).all()
 
 
 def test_both_forms_of_the_llc_differ_by_the_descent(sweep_tables: Tables):
     """Up to the jackknife's correction, which only adds what the mean's own error takes away."""
-    means = sweep_tables["llc"].groupby([*RUN, "step"])[["llc", "centred_llc", "descent"]].mean()
+    means = (
+        sweep_tables["llc"].groupby([*RUN_KEYS, "step"])[["llc", "centred_llc", "descent"]].mean()
+    )
     correction = means["centred_llc"] - means["llc"] - means["descent"]
     assert (correction > -0.02 * means["centred_llc"]).all()
     assert (correction < 0.15 * means["centred_llc"] + 0.2).all()

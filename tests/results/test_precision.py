@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from precision import compare, quantities
 
-from transience.summaries import RUN
-from transience.tables import read_table
+from transience.files.tables import RUN_KEYS, read_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +34,7 @@ def test_m_8_is_transient_in_every_seed_and_precision(runs):
 
 def test_the_other_processor_is_that_of_the_reference_results(runs):
     table = read_table(ROOT / "results/reference/laptop/tables/evaluation.parquet", "evaluation")
-    rows = [quantities(rows) for _, rows in table.groupby(RUN)]
+    rows = [quantities(rows) for _, rows in table.groupby(RUN_KEYS)]
     expected = pd.DataFrame(rows).assign(variant="elsewhere")
     expected = expected[expected["num_tasks"].isin(runs["num_tasks"])]
     kept = runs[runs["variant"] == "elsewhere"].reset_index(drop=True)

@@ -52,7 +52,9 @@ def test_the_python_versions_agree():
     assert conda()["python"] == minimum[1]
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-slurm.txt"])
+@pytest.mark.parametrize(
+    "file", ["requirements.txt", "requirements-slurm.txt", "requirements-jax.txt"]
+)
 def test_everything_is_pinned_on_a_public_version(file):
     assert all(re.fullmatch(r"[0-9.]+", number) for number in requirements(file).values())
 

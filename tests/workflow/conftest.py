@@ -1,7 +1,9 @@
 """Copies of the workflow to run and to damage; nothing here writes in the checkout."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -79,6 +81,20 @@ class Project:
         del jobs["all"], jobs["total"]
         return jobs
 
+    def jobs(self, *targets: str) -> list["Job"]:
+        """Every job of a sweep that has no results yet, in words."""
+        run = self.snakemake(*targets, "--dry-run", "--printshellcmds")
+        assert run.returncode == 0, run.stdout
+        block = re.compile(
+            r"^(?:local)?rule (\w+):\n(?:    input: (.*)\n)?    output: (.*)\n"
+            r"(?:    .*\n)*Shell command: (.*)$",
+            re.MULTILINE,
+        )
+        return [
+            Job(rule, *(frozenset(f.split(", ")) for f in (inputs, outputs)), shlex.split(command))
+            for rule, inputs, outputs, command in block.findall(run.stdout)
+        ]
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace the first occurrence of a text in a source file."""
         path = self.folder / file
@@ -90,6 +106,38 @@ class Project:
         """Copy everything, times and Snakemake's records included."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that Snakemake plans: its rule, its files, the words of its command."""
+
+    rule: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    command: list[str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it is told of the configuration."""
+        return json.loads(self.after("--settings") or self.after("%s"))
+
+    @property
+    def modules(self) -> list[str]:
+        """What it runs: a module, and that of its figure."""
+        module, figure = self.after("-m"), self.after("--figure")
+        return [module, *([f"{module}.{figure}"] if figure else [])]
+
+    def after(self, flag: str) -> str:
+        """The word after a flag, empty if there is none."""
+        return dict(zip(self.command, self.command[1:], strict=False)).get(flag, "")
+
+
+@pytest.fixture(scope="session")
+def planned_jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
+    """All jobs of a smoke sweep and of a calibration on it."""
+    sources = _copy_of_sources(tmp_path_factory.mktemp("planned") / "project")
+    return sources.jobs("all", "llc_calibration")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import torch
 
-from transience import tables
-from transience.checkpoints import CheckpointReader
+from transience.files import tables
+from transience.files.checkpoints import CheckpointReader
 
 RUN = "runs/baseline/M4_seed0"
 NAMES = ("training", "evaluation", "llc", "llc_trace")

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from transience.summaries import mean_over_positions
-from transience.tables import read_table
+from transience.files.selections import mean_over_positions
+from transience.files.tables import read_table
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 FLAGS = [
@@ -146,8 +146,8 @@ def test_pointing_at_a_checkpoint_tells_its_losses(page: Page, results: Path, se
 
 
 def test_the_least_ood_loss_is_marked(page: Page, results: Path) -> None:
-    transience = read_table(results / "tables/transience.parquet", "transience")
-    t_crit = transience.query("num_tasks == 4 and seed == 0")["t_crit"].item()
+    runs = read_table(results / "tables/transient_ridge.parquet", "transient_ridge")
+    t_crit = runs.query("num_tasks == 4 and seed == 0")["t_crit"].item()
     only(page, "4")
     page.locator("#explorer svg").focus()
     page.keyboard.press("Home")
@@ -198,12 +198,12 @@ def test_it_works_with_a_finger_on_a_phone(opened: Open) -> None:
 
 def test_tables_sort_by_a_column(page: Page, results: Path) -> None:
     table = page.locator("table.numbers", has_text="Deflection")
-    transience = read_table(results / "tables/transience.parquet", "transience")
+    runs = read_table(results / "tables/transient_ridge.parquet", "transient_ridge")
     header = table.locator("th[scope=col]", has_text="crit (step)")
     header.get_by_role("button").click()
     assert header.get_attribute("aria-sort") == "ascending"
     shown = pd.Series(column(table, 3)).str.replace(",", "").astype(int)
-    assert shown.tolist() == sorted(transience["t_crit"])
+    assert shown.tolist() == sorted(runs["t_crit"])
     other = table.locator("th[scope=col]").first
     for key, expected in (("Enter", "ascending"), ("Space", "descending")):
         other.get_by_role("button").focus()

@@ -7,8 +7,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from transience import tables
-from transience.checkpoints import CheckpointReader
+from transience.figures.captions import captions
+from transience.files import tables
+from transience.files.checkpoints import CheckpointReader
 
 RUNS = [f"M{num_tasks}_seed{seed}" for num_tasks in ("1", "4", "inf") for seed in (0, 1)]
 ON_DEMAND = {"llc_calibration", "llc_curvature", "llc_ordering"}  # made by `make calibrate`
@@ -64,26 +65,13 @@ def test_every_file_says_where_it_comes_from(results):
         assert {"settings", "code", "versions", "device", "threads", "created"} <= set(metadata)
 
 
-def test_figures_are_those_that_the_package_draws(results):
-    from transience.figures import FIGURES
-
+def test_figures_are_those_of_the_report(results):
     names = {path.stem for path in (results / "figures").glob("*.png")}
-    assert names == set(FIGURES)
+    assert names == set(captions())
     for name in names:
         picture = matplotlib.image.imread(results / f"figures/{name}.png")
         assert min(picture.shape[:2]) > 100 and np.ptp(picture) > 0.5
         assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
-
-
-def test_the_workflow_knows_what_figures_read(finished):
-    from transience.figures import READS
-
-    rules = (finished[0].folder / "workflow/rules/6_figures.smk").read_text()
-    declarations: dict = {}
-    exec(rules[: rules.index("rule figure")], declarations)
-    assert {name: set(read) for name, read in declarations["FIGURES"].items()} == {
-        name: set(read) for name, read in READS.items()
-    }
 
 
 def test_report_stands_alone(results):

@@ -5,7 +5,7 @@ import sys
 import matplotlib.pyplot as plt
 import pandas as pd
 
-names = ("evaluation", "trajectory_pca", "transience")
+names = ("evaluation", "trajectory_pca", "transient_ridge")
 ev, pca, tr = (pd.read_parquet(f"{sys.argv[1]}/{name}.parquet") for name in names)
 ood = ev[(ev["distribution"] == "gaussian") & ev["position"].isna()]  # mean over positions
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.5), layout="constrained")

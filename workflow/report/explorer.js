@@ -1,5 +1,5 @@
 // The explorer: joint trajectories of one seed, drawn up to a training step. Its data, colours
-// included, come from transience.explorer, in the script element #explorer-data.
+// included, come from transience.report.explorer, in the script element #explorer-data.
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);

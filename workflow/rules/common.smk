@@ -1,11 +1,22 @@
-# What the rules share. Snakemake compares the two params that every job has with those of its last
-# run: `cfg`, the sections of the configuration that it reads, and `code`, a digest of the modules
-# it runs. So an edit redoes what it touches. What changes no result is no param (threads, device).
+# What the rules share: which runs and tables there are, what a job asks for, what it is told.
 
-from transience.code_digest import code_digest
+import shlex
+
+import yaml
+from transience.figures.captions import captions, filled
+from transience.planning.code_digest import code_digest
+from transience.problem.diversity import format_num_tasks
 
 RUNS = runs(config)
-RUN_FOLDERS = [f"{variant}/M{num_tasks}_seed{seed}" for variant, num_tasks, seed in RUNS]
+RUN_FOLDERS = [run_folder(*run) for run in RUNS]
+
+# Tables of runs and of the sweep. Those that a figure on demand reads are made on demand.
+ON_DEMAND = {table for figure in captions("on_demand").values() for table in figure.reads}
+SCHEMAS = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/tables.yaml").read_bytes())
+TABLES = {
+    kind: [name for name in SCHEMAS if kind in SCHEMAS[name]["files"] and name not in ON_DEMAND]
+    for kind in ("runs", "tables")
+}
 
 # The interpreter that runs Snakemake runs the jobs too, unless conda was asked for.
 JOB_PATHS = f"export PYTHONPATH='{Path(workflow.basedir, 'workflow/lib')}'; "
@@ -14,43 +25,64 @@ if not workflow.deployment_settings.deployment_method:
 
 shell.prefix(JOB_PATHS)
 
-DEVICE = config["execution"]["device"]
-GPUS = int(DEVICE == "cuda")
-
-
-def memory(megabytes: int):
-    """Resource: so much memory, and as much again at every further attempt."""
-    return lambda wildcards, attempt: attempt * megabytes
+GPUS = int(config["execution"]["device"] == "cuda")
 
 
 wildcard_constraints:
     experiment=config["experiment"],
     variant="|".join({variant for variant, _, _ in RUNS}),
-    num_tasks="|".join({num_tasks for _, num_tasks, _ in RUNS}),
+    num_tasks="|".join({format_num_tasks(num_tasks) for _, num_tasks, _ in RUNS}),
     seed="|".join({str(seed) for _, _, seed in RUNS}),
 
 
-def code_of(module: str, *data_files: Path):
-    """Param: digest of what a module runs. A queued job refuses if that was edited meanwhile."""
-    digest = code_digest(module, *data_files)
-    variable = f"TRANSIENCE_CODE_{module.replace('.', '_')}"
-    if workflow.is_main_process:
-        os.environ[variable] = digest
-
-    def code(wildcards) -> str:
-        if os.environ.get(variable, digest) != digest:
-            stop_at([f"the code of {module} {EDITED}"])
-        return digest
-
-    return code
+def asks(*, mem_mb: int, **others: int) -> dict:
+    """Resources of a job: these, and as much memory again at every further attempt."""
+    return {"mem_mb": lambda wildcards, attempt: attempt * mem_mb, **others}
 
 
-def settings(*sections: str):
-    """Param: these sections of the variant that the wildcards name (or of the base), as JSON."""
+def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> dict:
+    """Params of a rule that runs a module.
+
+    Snakemake compares `cfg`, what is read of the configuration ("llc", "llc.nbeta"), and `code`, a
+    digest, with those of a job's last run, so an edit redoes what it touches. It can't compare
+    `flags`, which are these two, how to compute, and the rule's wildcards and files by their names.
+    """
+    code = code_of(module, figures, data_files)
 
     def cfg(wildcards) -> str:
-        variant = getattr(wildcards, "variant", None)
+        variant = wildcards.get("variant")
         chosen = variant_settings(config, variant) if variant else config
-        return slice_json(chosen, *sections, experiment=wildcards.experiment)
+        return as_parameter(chosen, *reads.split(), experiment=wildcards.experiment)
 
-    return cfg
+    def flags(wildcards, input, output, threads) -> str:
+        words = ["--settings", cfg(wildcards), "--code", code(wildcards)]
+        words += ["--device", config["execution"]["device"], "--threads", str(threads)]
+        for name, value in (*wildcards.items(), *input.items(), *output.items()):
+            if name != "experiment":
+                values = [value] if isinstance(value, str) else value
+                words += [f"--{name.replace('_', '-')}", *values]
+        return shlex.join(words)
+
+    return {"cfg": cfg, "code": code, "flags": flags}
+
+
+def code_of(module: str, figures=("",), data_files=()):
+    """Param: digest of what a module runs, with that of the figure which the wildcards name.
+
+    A queued job refuses if that was edited meanwhile.
+    """
+    digests = {}
+    for figure in figures:
+        name = f"{module}.{figure}".strip(".")
+        digests[name] = code_digest(module, name, data_files=data_files)
+    variables = {name: f"TRANSIENCE_CODE_{name.replace('.', '_')}" for name in digests}
+    if workflow.is_main_process:
+        os.environ.update({variables[name]: digest for name, digest in digests.items()})
+
+    def code(wildcards) -> str:
+        name = f"{module}.{wildcards.get('figure', '')}".strip(".")
+        if os.environ.get(variables[name], digests[name]) != digests[name]:
+            stop_at([f"the code of {name} {EDITED}"])
+        return digests[name]
+
+    return code

@@ -167,7 +167,7 @@ def test_the_smoke_sweep(project, finished):
 
 
 def test_a_job_that_lacks_memory_is_retried_with_more(project):
-    project.edit("workflow/rules/1_train.smk", "memory(4000)", "memory(500)")
+    project.edit("workflow/rules/1_training.smk", "mem_mb=4000", "mem_mb=500")
     with submitted(project, CHECKPOINTS) as submission:
         finish(submission)
     first, second = submission.jobs("State", "ReqMem")

@@ -1,27 +1,31 @@
 """Transient structure in in-context linear regression transformers.
 
-The mathematics of the workflow, one idea a module, in the order of the argument:
+The mathematics of the workflow and its commands, a package a stage, in the order of the argument;
+the rule files in workflow/rules bear the same names. Each package's docstring maps its files.
 
-- `randomness`: every random number is a function of (seed, stream)
-- `tasks`: nested task sets and sequences of examples
-- `predictors`: dMMSE_M and ridge, the two ideal predictors
-- `transformer`: the model as a pure function of one flat parameter vector
-- `gradients`: the same function and its gradient, fast; `folding` and `operations` are its parts,
-  `kernel_operations`, `kernels`, `attention_kernels`, `lanes` and `compilation` its CPU kernels
-- `training`: Adam on fresh data, resumable, with checkpoints; on a GPU by `cuda_graph`
-- `evaluation`: losses and distances of every checkpoint
-- `sgld`, `minibatches`, `llc_estimate`, `llc`: the local learning coefficient; `llc_calibration`,
-  `llc_ordering`, `llc_proposal` and `curvature` choose its settings
-- `indicators`, `indicator_agreement`: cheap indicators of it
-- `trajectory_pca`, `trajectory_subspace`: the joint trajectory PCA, and how far to trust its plane
-- `transient_ridge`, `claims`: t_crit, distances, and the paper's claims on finished tables
-- `free_energy`: does the trade-off of loss and complexity predict the departure from ridge?
-- `figures`, `findings`, `explorer`, `report`: what a reader sees
+What every stage stands on:
 
-`checkpoints`, `resume`, `tables`, `collect` and `run_identity` are about the files between the
-stages, `verify` checks them all; `configuration`, `code_digest` and `command` are what the workflow
-needs of us. Nothing here knows of Snakemake.
+- `problem`: task sets, sequences, and the ideal predictors dMMSE_M and ridge
+- `model`: the transformer, its loss and gradient
+- `run`: one model of a sweep, with its problem
+- `files`: tables, checkpoints, and what they say of where they come from
+- `command`: flags, progress, errors in one line; nothing here changes a number
+- `settings`, `errors`: what typed settings are, and the one error that a user is meant to read
 
-Symbols in shapes: **B** sequences, **K** examples a sequence, **D** task dimension, **M** tasks
-(task diversity), **T** = 2K tokens, **C** embedding width, **P** parameters.
+The stages:
+
+- `planning` (0): what a sweep is, and every mistake in its configuration
+- `training` (1): Adam on fresh data, resumable, with checkpoints
+- `evaluation` (2): losses and distances of every checkpoint
+- `complexity` (3): the local learning coefficient, and cheap indicators of it
+- `collect` (4): one table of the sweep from the tables of its runs
+- `trajectories` (5): the joint trajectory PCA, and how far to trust its plane
+- `departure` (6): when runs are nearest ridge, when they leave it, and whether that was foretold
+- `claims` (7): the paper's claims, tested on the finished tables
+- `figures` (8), `report` (9): what a reader sees
+- `verify`: do finished results belong together?
+
+Nothing here knows of Snakemake. Symbols in shapes: **B** sequences, **K** examples a sequence,
+**D** task dimension, **M** tasks (task diversity), **T** = 2K tokens, **C** embedding width,
+**P** parameters.
 """

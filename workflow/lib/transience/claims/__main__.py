@@ -1,33 +1,20 @@
-"""Command: the paper's claims with their verdicts."""
+"""Command: the claims with their verdicts."""
 
-from transience import claims, command
-from transience.tables import read_metadata, read_table, write_table
-
-INPUTS = (
-    "evaluation",
-    "predictors",
-    "trajectory_pca",
-    "trajectory_pca_components",
-    "trajectory_subspace",
-    "llc",
-    "transience",
-    "free_energy",
-    "free_energy_agreement",
-)
+from transience.claims import verdicts
+from transience.command import flags, provenance
+from transience.command.entry import ends_in_one_line
+from transience.files.tables import read_metadata, read_table, write_table
 
 
 def main() -> None:
-    """Write the table claims from other tables of a sweep."""
-    flags = command.parser(main.__doc__)
-    for name in (*INPUTS, "claims"):
-        flags.add_argument(f"--{name.replace('_', '-')}", required=True, metavar="FILE")
-    args = flags.parse_args()
-    tables = {name: read_table(getattr(args, name), name) for name in INPUTS}
-    metadata = read_metadata(args.evaluation)
-    metadata = {key: metadata[key] for key in ("variant", "num_tasks", "seed")}
-    metadata |= command.provenance(args, "cpu")
-    write_table(args.claims, "claims", claims.check(tables), metadata)
+    """Write the table claims from other tables of a sweep, known by their file names."""
+    parser = flags.parser(main.__doc__)
+    flags.add_files(parser, "claims", lists=["tables"])
+    args = parser.parse_args()
+    tables = {path.stem: read_table(path, path.stem) for path in args.tables}
+    metadata = provenance.of_sweep(args, [read_metadata(args.tables[0])])
+    write_table(args.claims, "claims", verdicts.check(tables), metadata)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    ends_in_one_line(main)

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import math
 
-from transience.claims.sweep import (
-    Finding,
-    Sweep,
-    by_m_text,
-    claim,
-    numbers_text,
-    tasks_text,
-)
+from transience.claims.claim import Finding, by_m_text, claim, numbers_text, tasks_text
+from transience.claims.sweep_tables import Sweep
 
 IN_BETWEEN = (1 / 3, 2 / 3)  # relative distances that count as between dMMSE_M and ridge (ours)
 STAYS = 1.05  # final over least OOD loss of a run that keeps ridge (ours)

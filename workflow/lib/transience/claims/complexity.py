@@ -6,15 +6,15 @@ import math
 
 import pandas as pd
 
-from transience.claims.sweep import (
+from transience.claims.claim import (
     Finding,
-    Sweep,
     by_m_text,
     claim,
     numbers_text,
     rank_correlation,
     tasks_text,
 )
+from transience.claims.sweep_tables import Sweep
 
 REACHED = 1.10  # loss over that of the predictor that a model has reached (ours)
 PLATEAU = 0.25  # range over mean of LLCs on a plateau (ours)

@@ -7,16 +7,16 @@ import math
 import numpy as np
 import pandas as pd
 
-from transience.claims.sweep import (
+from transience.claims.claim import (
     Finding,
-    Sweep,
     by_m_text,
     claim,
     numbers_text,
     rank_correlation,
     tasks_text,
 )
-from transience.trajectory_pca import path_and_ideals
+from transience.claims.sweep_tables import Sweep
+from transience.trajectories.trajectory import path_and_ideals
 
 STRONG = 0.5  # least correlation that counts as one (ours)
 CHANCE = 0.05  # most of the random orders that may bend as far (ours)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from transience.claims.sweep import Finding, Sweep, claim
+from transience.claims.claim import Finding, claim
+from transience.claims.sweep_tables import Sweep
 
 ESTIMATE = "centred_llc"
 CASES = {
@@ -13,7 +14,7 @@ CASES = {
     "no_trade_off": "dMMSE_M at every n (it has no higher LLC than M = inf)",
     "ridge_stays": "ridge for ever (dMMSE_M has no lower loss)",
 }
-PREDICTORS = {
+ORDERINGS = {
     "ratio": "the ratio of the LLC's difference to that of the loss",
     "llc_difference": "the LLC's difference alone",
     "loss_gap": "the loss gap alone",
@@ -55,7 +56,7 @@ def crossover_orders_departures(sweep: Sweep) -> Finding:
     if "crossover" not in found.index or pd.isna(found.at["crossover", "rank_correlation"]):
         return Finding.not_testable("Too few pairs of runs have a known order, or an LLC.")
     others = ", ".join(
-        f"of {words} {_interval(found.loc[name])}" for name, words in PREDICTORS.items()
+        f"of {words} {_interval(found.loc[name])}" for name, words in ORDERINGS.items()
     )
     return Finding.of(
         bool(found.at["crossover", "low"] > 0),

@@ -1,43 +1,29 @@
-"""Draw one figure of a sweep.
+"""Command: draw one figure of a sweep."""
 
-Run as `python -m transience.figures --figure figure1 --tables-dir DIR --output figure1.png`.
-"""
-
-from pathlib import Path
-
-import matplotlib
-from matplotlib.figure import Figure
-
-from transience import command
-from transience.figures import FIGURES, READS, draw
-from transience.figures.style import STYLE
-from transience.tables import read_table, replacing
-
-# No times, so that the same tables give the same bytes.
-METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+from transience.command import flags
+from transience.command.entry import ends_in_one_line
+from transience.figures.draw import FIGURES, draw, save
+from transience.figures.settings import FigureSettings
+from transience.files.tables import read_table
 
 
-def save(figure: Figure, output: Path, *, dpi: int) -> None:
-    """Write the figure as PNG, and as PDF beside it, each whole or not at all."""
-    for kind in ("pdf", "png"):
-        with matplotlib.rc_context(STYLE), replacing(output.with_suffix(f".{kind}")) as temporary:
-            figure.savefig(temporary, format=kind, dpi=dpi, metadata=METADATA[kind])
+class FigureReads(flags.Reads):
+    """What a figure depends on, besides its tables."""
+
+    figures: FigureSettings
 
 
 def main() -> None:
-    """Read the flags and tables, draw, save."""
-    flags = command.parser("Draw one figure of a sweep, as PNG and PDF.")
-    flags.add_argument("--figure", choices=FIGURES, required=True)
-    flags.add_argument("--tables-dir", type=Path, required=True)
-    flags.add_argument("--output", type=Path, required=True, help="path of the PNG")
-    args = flags.parse_args()
-    settings = args.settings["figures"]
-    tables = {
-        name: read_table(args.tables_dir / f"{name}.parquet", name) for name in READS[args.figure]
-    }
-    figure = draw(args.figure, tables, smoothing_window=settings["smoothing_window"])
-    save(figure, args.output, dpi=settings["dpi"])
+    """Draw one figure of a sweep, as PNG and PDF, from the tables that it reads."""
+    parser = flags.parser(main.__doc__, FigureReads)
+    parser.add_argument("--figure", choices=FIGURES, required=True)
+    flags.add_files(parser, "png", "pdf", lists=["tables"])
+    args = parser.parse_args()
+    tables = {path.stem: read_table(path, path.stem) for path in args.tables}
+    settings = args.settings.figures
+    figure = draw(args.figure, tables, smoothing_window=settings.smoothing_window)
+    save(figure, [args.pdf, args.png], dpi=settings.dpi)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    ends_in_one_line(main)

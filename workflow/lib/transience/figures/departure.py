@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from transience.departure.observed import HALFWAY
 from transience.figures import style
-from transience.figures.curves import Tables, draw_curves
+from transience.figures.curves import Tables
+from transience.figures.distances import draw_relative_distance
 from transience.figures.style import DiversityScale
-from transience.free_energy import HALFWAY, relative_distance
-from transience.summaries import mean_over_positions
 
 ESTIMATE = "centred_llc"
 AT_ONCE = 1.0  # sequences: where n* = 0 is drawn on an axis that has no 0,
 BAND = 4.0  # in a band of this factor to both sides, the M one above the other
 SHAPES = {"left": "o", "stays": ">", "direct": "<"}
-PREDICTORS = {
+ORDERINGS = {
     "crossover": "$n^*$ of eq. 8",
     "ratio": "Δλ / −Δℓ",
     "llc_difference": "Δλ alone",
@@ -30,14 +30,13 @@ FORMS = {ESTIMATE: ("o", style.TRAINED_COLOUR), "llc": ("^", style.MUTED)}
 
 def departure(tables: Tables, window: int) -> Figure:
     """Relative distance over training, n* against the observed departure, rank correlations."""
-    evaluation = mean_over_positions(tables["evaluation"], "training")
-    evaluation = evaluation[np.isfinite(evaluation["num_tasks"])]
-    runs = tables["free_energy"].query("estimate == @ESTIMATE")
-    scale = DiversityScale.of(evaluation["num_tasks"])
+    runs = tables["free_energy"].query("estimate == @ESTIMATE and num_tasks < inf")
+    scale = DiversityScale(DiversityScale.of(tables["evaluation"]["num_tasks"]).finite)
     figure = Figure(figsize=(style.FULL_WIDTH, 5.4))
     panels = figure.subplot_mosaic("AA;BC", height_ratios=(1, 1.15))
-    _draw_distance(panels["A"], evaluation, runs, scale, window=window)
-    _draw_prediction(panels["B"], runs[np.isfinite(runs["num_tasks"])], scale)
+    draw_relative_distance(panels["A"], tables["evaluation"], scale, window=window)
+    _draw_departures(panels["A"], runs, scale)
+    _draw_prediction(panels["B"], runs, scale)
     _draw_correlations(panels["C"], tables["free_energy_agreement"])
     style.panel_title(panels["A"], "a", "Relative distance on $q_M$, and departure from ridge")
     style.panel_title(panels["B"], "b", "Predicted crossover against departure")
@@ -54,27 +53,13 @@ def departure(tables: Tables, window: int) -> Figure:
     return figure
 
 
-def _draw_distance(
-    axes: Axes, evaluation: pd.DataFrame, runs: pd.DataFrame, scale: DiversityScale, *, window: int
-) -> None:
-    """Curves of every M, and a circle at the step from which on a run stays below a half."""
-    relative = evaluation.assign(relative=relative_distance(evaluation))
-    draw_curves(axes, relative, "relative", scale, window=window)
-    style.step_axis(axes, evaluation["step"].max())
-    axes.axhline(HALFWAY, color=style.MUTED, linewidth=0.7, linestyle=":")
+def _draw_departures(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
+    """A circle at the step from which on a run stays below a half."""
     left = runs[runs["outcome"] == "left"]
-    steps = left["departure_step"]
     axes.scatter(
-        steps, np.full(len(left), HALFWAY), s=16, zorder=4, linewidths=0.9, facecolors="white",
-        edgecolors=[scale.colour(m) for m in left["num_tasks"]],
+        left["departure_step"], np.full(len(left), HALFWAY), s=16, zorder=4, linewidths=0.9,
+        facecolors="white", edgecolors=[scale.colour(m) for m in left["num_tasks"]],
     )  # fmt: skip
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel(r"$d_\mathrm{dMMSE}\,/\,(d_\mathrm{dMMSE} + d_\mathrm{ridge})$")
-    for height, text in ((1, "at ridge"), (HALFWAY, "halfway"), (0, "at dMMSE$_M$")):
-        axes.annotate(
-            text, (1, height), xytext=(4, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", va="center", color=style.MUTED, annotation_clip=False,
-        )  # fmt: skip
 
 
 def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
@@ -131,7 +116,7 @@ def _draw_correlations(axes: Axes, agreement: pd.DataFrame) -> None:
     """Rank correlation over all pairs, with its interval, by predictor and form of the LLC."""
     found = agreement[agreement["scope"] == "all"].set_index(["estimate", "predictor"])
     for place, (estimate, (shape, colour)) in enumerate(FORMS.items()):
-        for height, name in enumerate(PREDICTORS):
+        for height, name in enumerate(ORDERINGS):
             if (estimate, name) not in found.index:
                 continue
             row, y = found.loc[(estimate, name)], height + 0.2 * (place - 0.5)
@@ -139,7 +124,7 @@ def _draw_correlations(axes: Axes, agreement: pd.DataFrame) -> None:
             axes.plot(row["rank_correlation"], y, shape, color=colour, markersize=4)
     axes.axvline(0, color=style.MUTED, linewidth=0.8)
     axes.set_xlim(-1.08, 1.08)
-    axes.set_yticks(range(len(PREDICTORS)), PREDICTORS.values())
-    axes.set_ylim(len(PREDICTORS) - 0.5, -0.5)
+    axes.set_yticks(range(len(ORDERINGS)), ORDERINGS.values())
+    axes.set_ylim(len(ORDERINGS) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_xlabel("Somers' D with the departure (95 % interval)")

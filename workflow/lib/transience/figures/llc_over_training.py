@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transience.complexity.indicator_agreement import LOSS, matched
+from transience.complexity.summary import llc_by_checkpoint
 from transience.figures import style
 from transience.figures.curves import Tables, by_seed, draw_curves
 from transience.figures.style import DiversityScale
-from transience.indicator_agreement import LOSS, matched
-from transience.summaries import llc_by_checkpoint, mean_over_positions
+from transience.files.selections import mean_over_positions
 
 INDICATOR = "gradient_noise"  # followed the LLC best in the default sweep, and costs nothing more
 SCOPES = {

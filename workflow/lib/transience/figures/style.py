@@ -19,7 +19,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from transience.summaries import symbol
+from transience.problem.diversity import symbol
 
 FULL_WIDTH = 7.0  # inches
 DMMSE_COLOUR = "#00806b"

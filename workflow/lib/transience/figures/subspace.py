@@ -26,7 +26,7 @@ def subspace(tables: Tables, window: int) -> Figure:
     _draw_loadings(grid[0, 2], components)
     _draw_probe_sizes(grid[1, 0], found)
     _draw_schedules(grid[1, 1], found)
-    _draw_deflections(grid[1, 2], tables["transience"], found, scale)
+    _draw_deflections(grid[1, 2], tables["transient_ridge"], found, scale)
     style.diversity_key(figure, scale)
     style.marker_key(
         figure,
@@ -108,9 +108,9 @@ def _angle_axis(axes: Axes, label: str) -> None:
 
 
 def _draw_deflections(
-    axes: Axes, transience: pd.DataFrame, found: pd.DataFrame, scale: DiversityScale
+    axes: Axes, runs: pd.DataFrame, found: pd.DataFrame, scale: DiversityScale
 ) -> None:
-    finite = transience[transience["num_tasks"].map(math.isfinite)]
+    finite = runs[runs["num_tasks"].map(math.isfinite)]
     draw_against_diversity(
         axes, finite, "ridge_deflection", scale, shape="o", colour="#000000", filled=True
     )

@@ -1,141 +1,90 @@
-"""Does the metadata of files say what config.json, their place and their neighbours say?"""
+"""Do metadata and rows of files say what config.json, their place and their neighbours say?"""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from transience import command
-from transience.configuration import variant_settings
-from transience.tasks import format_num_tasks
-from transience.verify.files import CHECKPOINTS, OF_RUNS, Config, File, Run
+import pandas as pd
 
-RUN_KEYS = ("variant", "num_tasks", "seed")
-FIELDS = ("experiment", *RUN_KEYS, "settings", "code", "versions", "device", "threads", "created")
-ORIGIN = ("code", "commit", "versions", "device", "threads", "created")
-JOBS = {  # files that one command writes, by that which names them
-    CHECKPOINTS: "training",
-    **dict.fromkeys(("predictors", "probe"), "evaluation"),
-    "llc_trace": "llc",
-    "llc_curvature": "llc_calibration",
-}
+from transience.errors import InputError
+from transience.files.metadata import Metadata, check_runs, merge_metadata, values_of
+from transience.files.tables import RUN_KEYS, schemas
+from transience.planning.configuration import variant_settings
+from transience.problem.diversity import format_num_tasks
+from transience.run import Run
+from transience.verify.files import CHECKPOINTS, OF_RUNS, Config, File, in_order
+
+NEEDED = [key for key in Metadata.__annotations__ if key != "commit"]
 
 
-def metadata_lines(file: File, config: Config, runs: Sequence[Run]) -> Iterator[str]:
+def metadata_problems(file: File, config: Config, runs: Sequence[Run]) -> Iterator[str]:
     """Does the metadata tell everything, and what config.json and the file's place tell?"""
-    absent = [key for key in FIELDS if key not in file.metadata]
-    if absent:
-        yield (
-            f"{file.path}: expected metadata {', '.join(FIELDS)}, found no {', '.join(absent)}; "
-            f"{file.remedy}"
-        )
+    if absent := [key for key in NEEDED if key not in file.metadata]:
+        yield file.problem(f"metadata {', '.join(NEEDED)}", f"no {', '.join(absent)}")
         return
-    expected = dict(zip(RUN_KEYS, zip(*runs, strict=True), strict=True))
-    for key, values in (expected | {"experiment": [config["experiment"]]}).items():
-        wanted, found = texts(values), texts(_values(file.metadata[key]))
+    place = [run.keys | {"num_tasks": format_num_tasks(run.num_tasks)} for run in runs]
+    for key, value in merge_metadata([{"experiment": config["experiment"]}, *place]).items():
+        wanted, found = _texts(value), _texts(file.metadata[key])
         if wanted != found:
-            yield (
-                f"{file.path}: expected metadata {key} {', '.join(wanted)}, "
-                f"found {', '.join(found)}; {file.remedy}"
-            )
-    variants = dict.fromkeys(run[0] for run in runs) if file.name in (*OF_RUNS, CHECKPOINTS) else ()
+            yield file.problem(f"metadata {key} {', '.join(wanted)}", ", ".join(found))
+    of_runs = file.name in (CHECKPOINTS, *OF_RUNS)
+    variants = dict.fromkeys(run.variant for run in runs) if of_runs else ()
     settings = [variant_settings(config, variant) for variant in variants] or [config]
-    yield from settings_lines(file, settings)
+    for found in values_of(file.metadata["settings"]):
+        differences = [_first_difference(one, found) for one in settings]
+        if all(differences):
+            key, wanted, value = map(json.dumps, differences[0])
+            yield file.problem(f"settings {key[1:-1]} {wanted}, as config.json has it", value)
 
 
-def settings_lines(file: File, settings: Sequence[Config]) -> Iterator[str]:
-    """Are the settings in the metadata those of config.json, for some variant?"""
-    for found in _values(file.metadata["settings"]):
-        expected = [{key: one.get(key) for key in found} for one in settings]
-        if found not in expected:
-            key, wanted, value = _first_difference(expected[0], found)
-            yield (
-                f"{file.path}: expected settings {key} {json.dumps(wanted)}, as config.json has "
-                f"it, found {json.dumps(value)}; {file.remedy}"
-            )
-
-
-def row_lines(file: File, runs: Sequence[Run]) -> Iterator[str]:
+def row_problems(file: File, runs: Sequence[Run]) -> Iterator[str]:
     """Are the rows of a table those of its runs, no more and no fewer?"""
-    keys = [key for key in RUN_KEYS if key in file.content]
+    columns = [column.name for column in schemas()[file.name].columns]
+    keys = [key for key in RUN_KEYS if key in columns]
     if not keys:
         return
-    indices = [RUN_KEYS.index(key) for key in keys]
-    expected = {" ".join(str(run[index]) for index in indices) for run in runs}
-    distinct = file.content[keys].drop_duplicates()
-    if "num_tasks" in keys:
-        distinct = distinct.assign(num_tasks=distinct["num_tasks"].map(format_num_tasks))
-    found = {" ".join(map(str, row)) for row in distinct.itertuples(index=False)}
+    expected = {tuple(run.keys[key] for key in keys) for run in runs}
+    found = set(file.table()[keys].drop_duplicates().itertuples(index=False, name=None))
     missing = expected - found if file.name != "llc_ordering" else set()  # pairs: no largest M
-    parts = [f"no {row}" for row in sorted(missing)]
-    parts += [f"also {row}" for row in sorted(found - expected)]
+    parts = [f"no {_in_words(row)}" for row in sorted(missing)]
+    parts += [f"also {_in_words(row)}" for row in sorted(found - expected)]
     if parts:
-        yield (
-            f"{file.path}: expected rows of every {', '.join(keys)} of its runs, "
-            f"found {'; '.join(parts)}; {file.remedy}"
-        )
+        yield file.problem(f"rows of every {', '.join(keys)} of its runs", "; ".join(parts))
 
 
-def code_lines(files: Sequence[File]) -> Iterator[str]:
-    """Files of the same kind in all runs that were made by other code than most."""
-    of_runs = [file for file in files if file.path.parent.name != "tables"]
-    for job in dict.fromkeys(JOBS.get(file.name, file.name) for file in of_runs):
-        group = [file for file in of_runs if JOBS.get(file.name, file.name) == job]
-        digests = Counter(str(file.metadata.get("code")) for file in group)
-        usual = digests.most_common(1)[0][0]
-        for file in group:
-            if file.metadata.get("code") != usual:
-                yield (
-                    f"{file.path}: expected code {usual}, as in {digests[usual]} of {len(group)} "
-                    f"such files, found {file.metadata.get('code')}; {file.remedy}"
-                )
+def collected_problems(table: File, of_runs: Sequence[File]) -> Iterator[str]:
+    """Do the tables of all runs belong together, and is this what they give together?"""
+    try:
+        metadata = merge_metadata(check_runs([str(file.path) for file in of_runs]))
+    except InputError as error:
+        yield str(error)
+        return
+    differing = [
+        key for key, value in metadata.items() if _texts(value) != _texts(table.metadata.get(key))
+    ]
+    if differing:
+        yield table.problem(f"the {', '.join(differing)} of the tables of runs", "others")
+    rows = pd.concat([file.table() for file in of_runs])
+    if not in_order(rows, table.name).equals(table.table()):
+        yield table.problem("the rows of the tables of runs", "others")
 
 
-def origin_lines(sweep: Iterable[File], files: Sequence[File]) -> Iterator[str]:
-    """Collected tables whose origin is not that of the tables of runs."""
-    for file in sweep:
-        sources = [one for one in files if one.name == file.name and one.path != file.path]
-        differing = [
-            key
-            for key in ORIGIN
-            if not set(texts(all_values(sources, key))) <= set(texts(all_values([file], key)))
-        ]
-        if differing:
-            yield (
-                f"{file.path}: expected the {', '.join(differing)} of the {len(sources)} tables "
-                f"of runs, found others; {file.remedy}"
-            )
-
-
-def mixture_lines(folder: Path, files: Sequence[File]) -> Iterator[str]:
-    """Library versions and devices of which there are several."""
-    for name in ("python", *command.LIBRARIES):
-        numbers = texts(one[name] for one in all_values(files, "versions") if name in one)
-        if len(numbers) > 1:
-            yield f"{folder}: several versions of {name}: {', '.join(numbers)}"
-    devices = texts(all_values(files, "device"))
-    if len(devices) > 1:
-        yield f"{folder}: several devices: {', '.join(devices)}"
-
-
-def all_values(files: Iterable[File], key: str) -> list[Any]:
-    """Values of an entry in the metadata of all files."""
-    return [value for file in files for value in _values(file.metadata.get(key))]
-
-
-def _values(value: Any) -> list[Any]:
-    """Distinct values of an entry of merged metadata: a list where runs differ."""
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def texts(values: Iterable[Any]) -> list[str]:
-    """Distinct values as sorted texts."""
+def _texts(entry: Any) -> list[str]:
+    """Distinct values of an entry as sorted texts."""
+    values = values_of(entry)
     return sorted({value if isinstance(value, str) else json.dumps(value) for value in values})
 
 
-def _first_difference(expected: Any, found: Any, key: str = "") -> tuple[str, Any, Any]:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        name = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
-        return _first_difference(expected.get(name), found.get(name), f"{key}.{name}".strip("."))
-    return key, expected, found
+def _in_words(row: tuple) -> str:
+    return " ".join(format_num_tasks(v) if isinstance(v, float) else str(v) for v in row)
+
+
+def _first_difference(expected: Any, found: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """Where settings differ, in what was found of them; a command may read a part of a section."""
+    if not (isinstance(expected, dict) and isinstance(found, dict)):
+        return None if expected == found else (key, expected, found)
+    parts = (
+        _first_difference(expected.get(name), value, f"{key}.{name}".strip("."))
+        for name, value in found.items()
+    )
+    return next(filter(None, parts), None)

@@ -1,0 +1,33 @@
+"""All claims at once, on made-up tables where the right verdicts are known."""
+
+import pandas as pd
+import pytest
+from claim_sweep import DIVERSITIES, INF, found, made_up, without
+
+from transience.claims import verdicts
+from transience.claims.claim import FAILS, HOLDS, NOT_TESTABLE
+from transience.files import tables
+
+
+def test_every_claim_holds_in_a_sweep_like_the_papers():
+    verdict = found(made_up())
+    assert (verdict == HOLDS).all(), verdict[verdict != HOLDS]
+    assert len(verdict) == len(verdicts.CLAIMS) == 22
+
+
+@pytest.mark.parametrize("left", [[INF], [1.0], [1.0, INF], [1.0, 8.0]])
+def test_a_tiny_sweep_has_a_verdict_for_every_claim(left: list[float], tmp_path):
+    made = made_up()
+    without(*(m for m in DIVERSITIES if m not in left))(made)
+    table = verdicts.check(made)
+    assert set(table["verdict"]) <= {HOLDS, FAILS, NOT_TESTABLE}
+    tables.write_table(tmp_path / "claims", "claims", table, {})
+    assert len(tables.read_table(tmp_path / "claims", "claims")) == len(verdicts.CLAIMS)
+
+
+def test_claims_are_about_the_baseline():
+    made = made_up()
+    for name, table in made.items():
+        made[name] = pd.concat([table.assign(variant="another").iloc[:1], table])
+    made["claims"] = pd.DataFrame({"claim": ["the table of an earlier check is not looked at"]})
+    assert (found(made) == HOLDS).all()

@@ -1,0 +1,96 @@
+"""The test sets, and the measures on them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small import TASK, small_run
+
+from transience.evaluation.evaluate import DISTRIBUTIONS, EvaluationSet, evaluate, evaluation_sets
+from transience.evaluation.settings import EvaluationSettings, ProbeSettings
+from transience.model.loss_and_gradient import LossAndGradient
+from transience.model.transformer import initial_parameters, predict, unflatten
+from transience.problem import ideal_predictors
+from transience.problem.tasks import sample_sequences, task_set
+
+D, K = TASK["task_dimension"], TASK["num_examples"]
+
+
+def sets_of(num_tasks: float = 4.0, seed: int = 1) -> dict[str, EvaluationSet]:
+    sizes = EvaluationSettings(num_sequences=20), ProbeSettings(num_sequences=7)
+    return evaluation_sets(small_run(num_tasks, seed), *sizes)
+
+
+# Test sets
+
+
+def test_all_task_diversities_see_the_same_inputs_and_noise():
+    few, many = sets_of(2.0), sets_of(64.0)
+    for name in few:
+        assert few[name].xs.equal(many[name].xs)
+    for name in ("gaussian", "root", "probe"):
+        assert few[name].ys.equal(many[name].ys)
+    assert not few["training"].ys.equal(many["training"].ys)
+    assert not few["gaussian"].dmmse.equal(many["gaussian"].dmmse)
+
+
+def test_the_root_set_and_the_probe_have_the_root_task():
+    sets, root = sets_of(), task_set(1, 1, D)[0]
+    for name in ("root", "probe"):
+        noise = sets[name].ys - sets[name].xs @ root
+        assert 0.05 < noise.var() < 0.25
+    assert not sets["root"].xs[:7].equal(sets["probe"].xs)
+
+
+def test_equal_distributions_share_one_set():
+    infinite, one = sets_of(math.inf), sets_of(1.0)
+    assert infinite["training"] is infinite["gaussian"]
+    assert one["training"] is one["root"]
+    assert infinite["gaussian"].ys.equal(one["gaussian"].ys)
+
+
+def test_ideal_predictions_are_those_of_the_runs_own_task_set():
+    sets = sets_of()
+    for one in sets.values():
+        expected = ideal_predictors.dmmse(one.xs, one.ys, task_set(1, 4, D), noise_variance=0.125)
+        assert one.dmmse.equal(expected)
+        assert one.ridge.equal(ideal_predictors.ridge(one.xs, one.ys, noise_variance=0.125))
+
+
+def test_evaluation_never_sees_a_training_batch():
+    batches = [
+        sample_sequences(1, *stream, tasks=None, num_sequences=20, **TASK)[0]
+        for stream in (("training", 0), ("training", 1), ("training",))
+    ]
+    seen = [one.xs for one in sets_of().values()]
+    assert not any(batch[:7].equal(xs[:7]) for batch in batches for xs in seen)
+
+
+# Measures
+
+
+def test_measures_are_mean_squared_differences():
+    one = sets_of()["training"]
+    predictions = torch.randn(20, K, generator=torch.Generator().manual_seed(0))
+    found = one.measure(predictions)
+    for row, target in enumerate((one.ys, one.dmmse, one.ridge)):
+        for k in range(K):
+            squares = [(predictions[b, k] - target[b, k]).item() ** 2 for b in range(20)]
+            assert found[row, k].item() == pytest.approx(sum(squares) / 20, rel=1e-5)
+
+
+def test_every_checkpoint_is_measured_on_every_set():
+    architecture = small_run().architecture
+    checkpoints = [initial_parameters(architecture, seed) for seed in range(3)]
+    sets = sets_of()
+    found, probe = evaluate(checkpoints, sets, LossAndGradient(architecture).predict)
+    assert found.shape == (3, 3, 3, K) and probe.shape == (3, 7 * K)
+    for c, vector in enumerate(checkpoints):
+        parameters = unflatten(vector, architecture)
+        for d, name in enumerate(DISTRIBUTIONS):
+            one = sets[name]
+            expected = one.measure(predict(parameters, one.xs, one.ys, architecture))
+            np.testing.assert_allclose(found[c, d], expected, rtol=1e-4, atol=1e-6)
+        expected = predict(parameters, sets["probe"].xs, sets["probe"].ys, architecture)
+        np.testing.assert_allclose(probe[c], expected.flatten(), rtol=1e-4, atol=1e-5)

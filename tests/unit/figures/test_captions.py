@@ -1,0 +1,50 @@
+"""The list of figures: what they read, and one caption for both reports."""
+
+import io
+from types import SimpleNamespace
+
+import docutils.core
+import jinja2
+import pytest
+import yaml
+from made_up import made_up_sweep
+
+from transience.figures.captions import PAGE, captions, filled
+from transience.figures.draw import draw
+from transience.files.tables import schemas
+
+CONFIG = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", [*captions(), *captions("on_demand")])
+def test_a_figure_reads_tables_and_has_a_module_of_its_name(name: str) -> None:
+    found = (captions() | captions("on_demand"))[name]
+    assert set(found.reads) <= set(schemas())
+    assert (PAGE.parent / f"lib/transience/figures/{name}.py").is_file()
+
+
+@pytest.mark.parametrize("name", captions())
+def test_captions_know_which_figures_smooth(name: str) -> None:
+    tables, drawn = made_up_sweep([1.0, 8.0, float("inf")], 2), [io.BytesIO(), io.BytesIO()]
+    for window, file in zip((1, 5), drawn, strict=True):
+        draw(name, tables, smoothing_window=window).savefig(file, dpi=60)
+    changes = drawn[0].getvalue() != drawn[1].getvalue()
+    assert captions()[name].smooths == changes
+
+
+def test_captions_are_filled_and_escape_what_fills_them() -> None:
+    config = CONFIG | {"task": CONFIG["task"] | {"noise_variance": "<b>&"}}
+    for name in captions():
+        text = filled(name, config).text
+        assert "σ² = &lt;b&gt;&amp;;" in text and "{" not in text
+
+
+@pytest.mark.parametrize("name", captions())
+def test_snakemakes_report_has_the_captions_of_the_page(name: str) -> None:
+    """As Snakemake renders figure.rst: Jinja, then docutils, without our settings."""
+    caption = filled(name, CONFIG)
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((PAGE / "figure.rst").read_text(encoding="utf-8"))
+    text = template.render(snakemake=SimpleNamespace(params=SimpleNamespace(caption=caption)))
+    body = docutils.core.publish_parts(text, writer="html")["body"]
+    assert body.strip() == f"<p><b>{caption.title}.</b> {caption.text}</p>"

@@ -1,0 +1,95 @@
+"""All figures: drawn, labelled and legible from few and many models, seeds and gaps."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from legible import overlapping, texts
+from made_up import FEW, PAPER, made_up_sweep
+from matplotlib.transforms import Bbox
+
+from transience.figures import draw as draw_module
+from transience.figures.captions import captions
+from transience.figures.draw import draw, save
+from transience.files.tables import schemas, write_table
+
+
+@pytest.mark.parametrize("name", captions())
+@pytest.mark.parametrize(("num_tasks", "num_seeds"), [(FEW, 1), (PAPER, 3)])
+def test_every_figure_is_drawn_and_legible(name: str, num_tasks: list, num_seeds: int) -> None:
+    figure = draw(name, made_up_sweep(num_tasks, num_seeds))
+    assert all(axes.has_data() for axes in figure.axes)
+    assert figure.get_figwidth() == 7.0
+    shown = texts(figure)
+    assert min(text.get_fontsize() for text in shown) >= 7
+    assert overlapping(shown) == []
+    page = figure.bbox.padded(0.5)
+    outside = [t.get_text() for t in shown if not _within(t.get_window_extent(), page)]
+    assert outside == []
+
+
+def _within(box: Bbox, page: Bbox) -> bool:
+    return page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
+
+
+@pytest.mark.parametrize("name", ["figure1", "loss_by_distribution", "distances", "loss_and_llc"])
+def test_every_axis_is_labelled(name: str) -> None:
+    for axes in draw(name, made_up_sweep(FEW, 2)).axes:
+        for axis, labels in ((axes.xaxis, "labelbottom"), (axes.yaxis, "labelleft")):
+            assert bool(axis.get_label_text()) == axis.get_tick_params()[labels], axes.get_title()
+
+
+@pytest.mark.parametrize("name", captions())
+def test_one_run_alone_and_twenty_seeds_are_drawn(name: str) -> None:
+    for sweep in (made_up_sweep([4.0, math.inf], 1), made_up_sweep([4.0], 20)):
+        texts(draw(name, sweep, smoothing_window=3))
+
+
+def test_a_figure_reads_only_what_it_says() -> None:
+    tables = made_up_sweep(FEW, 1)
+    for name, caption in captions().items():
+        draw(name, {table: tables[table] for table in caption.reads})
+
+
+def test_figures_show_the_main_variant() -> None:
+    tables = made_up_sweep(FEW, 1)
+    other = {name: frame.assign(variant="another") for name, frame in tables.items()}
+    other["evaluation"] = other["evaluation"].assign(loss=99.0)
+    both = {name: pd.concat([other[name], frame]) for name, frame in tables.items()}
+    (axes, *_) = draw("loss_by_distribution", both).axes
+    assert max(line.get_ydata().max() for line in axes.lines) < 10
+
+
+def test_made_up_tables_keep_to_the_schemas(tmp_path: Path) -> None:
+    made = made_up_sweep(FEW, 2)
+    assert made.keys() == {
+        name for name, schema in schemas().items() if "tables" in schema.files
+    } - {*captions("on_demand")["llc_calibration"].reads}
+    for name, frame in made.items():
+        write_table(tmp_path / name, name, frame, {})  # columns, dtypes, nulls, keys
+
+
+def test_drawing_one_figure_loads_no_other() -> None:
+    program = "import sys; from transience.figures import draw; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(Path(draw_module.__file__).parents[2])},
+    ).stdout.split()  # fmt: skip
+    figures = [f"transience.figures.{name}" for name in draw_module.FIGURES]
+    assert "transience.figures.style" in found and not {*figures, "torch"} & {*found}
+
+
+def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        figure = draw("distances", made_up_sweep(FEW, 2))
+        save(figure, [tmp_path / folder / f"distances.{kind}" for kind in ("png", "pdf")], dpi=80)
+    for kind in ("png", "pdf"):
+        first, second = (tmp_path / f / f"distances.{kind}" for f in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == [
+        "distances.pdf",
+        "distances.png",
+    ]

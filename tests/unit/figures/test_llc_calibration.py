@@ -1,0 +1,30 @@
+"""The figure of a calibration, from a made-up one."""
+
+import math
+
+import pytest
+from legible import overlapping, texts
+from made_up_calibration import made_up, made_up_curvature
+
+from transience.complexity.calibration.ordering import ordering_table
+from transience.figures.draw import draw
+
+
+@pytest.mark.parametrize("steps", [[1000, 25000], [25000]])
+def test_the_figure_is_labelled_and_legible(steps: list[int]) -> None:
+    calibration = made_up(num_tasks=(1.0, 4.0, 8.0, 12.0, 16.0, 64.0, math.inf))
+    calibration = calibration[calibration["step"].isin(steps)]
+    read = {
+        "llc_calibration": calibration,
+        "llc_curvature": made_up_curvature(calibration),
+        "llc_ordering": ordering_table(calibration),
+    }
+    figure = draw("llc_calibration", read)
+    assert len(figure.axes) == 3 * (len(steps) + 1)
+    for axes in figure.axes:
+        assert axes.has_data() and axes.get_title(loc="left")
+        assert axes.get_xlabel()
+        assert axes.get_ylabel() or axes.get_subplotspec().colspan.start > 0
+    shown = texts(figure)
+    assert overlapping(shown) == []
+    assert min(text.get_fontsize() for text in shown) >= 7

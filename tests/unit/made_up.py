@@ -1,0 +1,267 @@
+"""Tables of a sweep that never ran: made-up curves of plausible shape, only to test drawing."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from transience.departure.agreement import agreement_table
+from transience.departure.free_energy import Units, free_energy_table
+
+T = 10_000  # training steps
+STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
+NUM_DRAWS = 60
+UNITS = {"baseline": Units(nats=64.0, batch_size=32)}
+FEW = [1.0, 8.0, math.inf]
+PAPER = [
+    *[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 46, 64, 90, 128, 182, 256, 362, 512, 724, 1024, 2048, 4096],
+    *[8192, 16384, 32768, math.inf],
+]
+
+Tables = dict[str, pd.DataFrame]
+
+
+def made_up_sweep(
+    num_tasks: Sequence[float], num_seeds: int, *, diverged: Sequence[float] = ()
+) -> Tables:
+    """All tables of a sweep; chains of the M that `diverged` did so."""
+    made = _made(tuple(num_tasks), num_seeds, tuple(diverged))
+    return {name: frame.copy() for name, frame in made.items()}
+
+
+@cache
+def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, ...]) -> Tables:
+    runs = list(itertools.product(num_tasks, range(num_seeds)))
+    frames = {
+        "training": [_training(m, s) for m, s in runs],
+        "evaluation": [_evaluation(m, s) for m, s in runs],
+        "predictors": [_predictors(m, s) for m, s in runs],
+        "llc": [_llc(m, s, m in diverged) for m, s in runs],
+        "llc_trace": [_llc_trace(m, s, m in diverged) for m, s in runs],
+        "indicators": [_indicators(m, s) for m, s in runs],
+        "indicator_agreement": [_indicator_agreement()],
+        "trajectory_pca": [_trajectory(m, s) for m, s in runs],
+        "trajectory_pca_components": [_components(s) for s in range(num_seeds)],
+        "trajectory_subspace": [_subspace(num_tasks, s) for s in range(num_seeds)],
+        "transient_ridge": [_transient_ridge(m, s) for m, s in runs],
+    }
+    tables = {name: pd.concat(each, ignore_index=True) for name, each in frames.items()}
+    for frame in tables.values():
+        frame.insert(0, "variant", "baseline")
+    for name in ("evaluation", "predictors"):
+        tables[name]["position"] = tables[name]["position"].astype("Int64")
+    tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
+    return tables | _free_energy(tables) | {"claims": _claims()}
+
+
+def _floor(m: float) -> float:
+    """Loss of dMMSE_M on q_M, roughly."""
+    return 1.7 if math.isinf(m) else 0.12 + 1.5 * (1 - math.exp(-math.log2(m) / 4))
+
+
+def _progress(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far a run has learnt something, and has specialised, at each step."""
+    steps = np.array(STEPS)
+    shift = 1 + 0.15 * seed
+    return 1 / (1 + (300 * shift / (steps + 1)) ** 2), 1 / (1 + (2500 * shift / (steps + 1)) ** 2)
+
+
+def _special(m: float) -> float:
+    """How far a run leaves ridge in the end: 1 for low M, 0 for M = inf."""
+    return 0.0 if math.isinf(m) else 1 / (1 + (m / 150) ** 2)
+
+
+def _training(m: float, s: int) -> pd.DataFrame:
+    learnt, _ = _progress(s)
+    loss = 4.1 - (4.1 - _floor(m)) * learnt
+    return pd.DataFrame(
+        {
+            "num_tasks": m, "seed": s, "step": STEPS, "batch_loss": loss, "learning_rate": 2e-3,
+            "gradient_norm": 1.0, "seconds": np.array(STEPS) * 6e-3,
+        }
+    )  # fmt: skip
+
+
+def _evaluation(m: float, s: int) -> pd.DataFrame:
+    learnt, special = _progress(s)
+    special = special * _special(m)
+    rise = 6 / (1 if math.isinf(m) else m) ** 0.5
+    losses = {
+        "training": 4.1 - (4.1 - _floor(m)) * learnt,
+        "gaussian": 4.1 - 2.3 * learnt + rise * special + (0 if m > 2 else 2 * learnt),
+        "root": 4.3 - (4.3 - 0.8 * _floor(m)) * learnt,
+    }
+    frames = [
+        pd.DataFrame(
+            {
+                "num_tasks": m, "seed": s, "step": STEPS, "distribution": distribution,
+                "position": position, "loss": loss * (1 + 0.02 * math.sin(s)),
+                "distance_to_dmmse": 1.5 * (1 - special) * (1.1 - learnt) + 0.5 * (1 - _special(m)),
+                "distance_to_ridge": 1.2 * special + 1.5 * (1.1 - learnt),
+            }
+        )
+        for distribution, loss in losses.items()
+        for position in (None, 0, 1)
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _predictors(m: float, s: int) -> pd.DataFrame:
+    losses = {"dmmse": _floor(m), "ridge": 1.7, "zero": 4.1}
+    return pd.DataFrame(
+        [
+            {"num_tasks": m, "seed": s, "distribution": d, "position": p, "predictor": name,
+             "loss": loss * (1.02 + 0.02 * s)}
+            for d in ("training", "gaussian", "root")
+            for p in (None, 0, 1)
+            for name, loss in losses.items()
+        ]
+    )  # fmt: skip
+
+
+def _llc(m: float, s: int, diverged: bool) -> pd.DataFrame:
+    value = 40 + 60 * _floor(m) + 3 * s + np.arange(4)
+    flags = "NOT_EQUILIBRATED,RHAT" if m >= 32 else ""
+    frame = pd.DataFrame(
+        {
+            "num_tasks": m, "seed": s, "step": T, "chain": range(4), "llc": value - 6,
+            "centred_llc": value, "descent": 6.0,
+            "initial_loss": _floor(m), "mean_loss": _floor(m) + 0.1,
+            "first_half_llc": value - 4, "second_half_llc": value + 4, "monte_carlo_error": 1.5,
+            "rhat": 1.02 if m < 32 else 1.08, "ess": 120.0, "loss_rise_fraction": 0.02,
+            "distance": 0.4, "acceptance": 0.75, "diverged": False, "flags": flags,
+            "step_size": 1e-6, "nbeta": 300.0, "gamma": 300.0,
+        }
+    )  # fmt: skip
+    if diverged:
+        frame.loc[1, ["llc", "centred_llc", "first_half_llc", "second_half_llc", "rhat", "ess"]] = (
+            math.nan
+        )
+        frame.loc[1, ["diverged", "flags"]] = [True, "DIVERGED"]
+    return frame
+
+
+def _llc_trace(m: float, s: int, diverged: bool) -> pd.DataFrame:
+    draws = np.arange(NUM_DRAWS)
+    frames = []
+    for chain in range(4):
+        noise = 0.05 * np.sin(7.0 * draws + chain + s)
+        rise = (0.1 + 0.2 * _floor(m)) * (1 - np.exp(-draws / 10))
+        loss = _floor(m) + rise + noise
+        if diverged and chain == 1:
+            loss[20:] = math.nan
+        frames.append(pd.DataFrame(
+            {"num_tasks": m, "seed": s, "step": T, "chain": chain, "draw": draws, "loss": loss,
+             "baseline_loss": _floor(m)}
+        ))  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _indicators(m: float, s: int) -> pd.DataFrame:
+    learnt, _ = _progress(s)
+    values = {"gradient_noise": 60 + 90 * _floor(m) + 40 * (1 - learnt), "batch_loss": _floor(m)}
+    frames = [
+        pd.DataFrame(
+            {
+                "num_tasks": m, "seed": s, "step": STEPS, "indicator": name, "value": value,
+                "standard_error": 2.0, "num_probes": 8,
+            }
+        )
+        for name, value in values.items()
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _indicator_agreement() -> pd.DataFrame:
+    correlations = {
+        "gradient_noise": {"all": 0.91, "training": math.nan, "end": 0.83, "beyond_loss": 0.5},
+        "batch_loss": {"all": 0.6},
+    }
+    return pd.DataFrame(
+        [
+            {"indicator": name, "scope": scope, "rank_correlation": value, "low": value - 0.1,
+             "high": value + 0.1, "num_runs": 6, "num_checkpoints": 12}
+            for name, scopes in correlations.items()
+            for scope, value in scopes.items()
+        ]
+    )  # fmt: skip
+
+
+def _trajectory(m: float, s: int) -> pd.DataFrame:
+    learnt, special = _progress(s)
+    share = _special(m)
+    goal = np.array([12 - 4 * _floor(m), -8 + 5 * _floor(m)])
+    ridge = np.array([6.0, 3.0])
+    path = -6 + learnt[:, None] * (ridge + 6 + share * special[:, None] * (goal - ridge))
+    rows = [(step, None, *point) for step, point in zip(STEPS, path, strict=True)]
+    rows += [(None, "dmmse", *(ridge if math.isinf(m) else goal)), (None, "ridge", *ridge)]
+    frame = pd.DataFrame(rows, columns=["step", "predictor", "pc1", "pc2"])
+    frame.insert(0, "seed", s)
+    frame.insert(0, "num_tasks", m)
+    return frame.assign(pc3=0.5 * frame["pc2"], pc4=0.2 * frame["pc1"])
+
+
+def _components(s: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"seed": s, "component": c, "sequence": b, "position": k, "loading": 0.5,
+             "explained_variance_fraction": 0.6 / c}
+            for c in (1, 2, 3, 4)
+            for b in range(2)
+            for k in range(2)
+        ]
+    )  # fmt: skip
+
+
+def _subspace(num_tasks: Sequence[float], s: int) -> pd.DataFrame:
+    rows = [
+        *(("probe_size", str(b), n, 30 * n / b + s) for b in (1, 4, 16) for n in (1, 2)),
+        *(("schedule", name, n, 9.0 * n) for name in ("linear", "logarithmic") for n in (1, 2)),
+        *(("variance", "random_walk", n, 0.3 / n) for n in (1, 2, 3, 4)),
+    ]
+    for m in filter(math.isfinite, num_tasks):
+        rows += [("reordered_median", f"{m:g}", 1, 0.2), ("reordered_95", f"{m:g}", 1, 0.5)]
+        rows += [("reordered_share", f"{m:g}", 1, 0.1)]
+    frame = pd.DataFrame(rows, columns=["quantity", "setting", "number", "value"])
+    return frame.assign(seed=s)
+
+
+def _transient_ridge(m: float, s: int) -> pd.DataFrame:
+    evaluation = _evaluation(m, s)
+    mean = evaluation[evaluation["position"].isna()]
+    ood = mean[mean["distribution"] == "gaussian"].set_index("step")["loss"]
+    near = mean[mean["distribution"] == "training"].set_index("step")
+    t_crit = int(ood.idxmin())
+    row = {
+        "num_tasks": m, "seed": s, "t_crit": t_crit, "initial_ood_loss": ood[0],
+        "least_ood_loss": ood[t_crit],
+        "final_ood_loss": ood[T], "rise": ood[T] / ood[t_crit], "ridge_ood_loss": 1.7 + 0.01 * s,
+    }  # fmt: skip
+    for target in ("dmmse", "ridge"):
+        row[f"distance_to_{target}_at_t_crit"] = near[f"distance_to_{target}"][t_crit]
+        row[f"distance_to_{target}_at_end"] = near[f"distance_to_{target}"][T]
+    for moment in ("at_t_crit", "at_end"):
+        dmmse, ridge = row[f"distance_to_dmmse_{moment}"], row[f"distance_to_ridge_{moment}"]
+        row[f"relative_distance_{moment}"] = math.nan if math.isinf(m) else dmmse / (dmmse + ridge)
+    row |= {"root_distance_to_ridge_at_end": 0.3, "root_distance_to_nearest_dmmse_at_end": 0.4}
+    row |= {"ridge_deflection": math.nan if math.isinf(m) else _special(m)}
+    row |= {"transient": t_crit < T / 2 and ood[t_crit] <= 0.9 * ood[0] and row["rise"] >= 1.1}
+    return pd.DataFrame([row])
+
+
+def _free_energy(tables: Tables) -> Tables:
+    sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
+    table = free_energy_table(*sources, UNITS)
+    return {"free_energy": table, "free_energy_agreement": agreement_table(table)}
+
+
+def _claims() -> pd.DataFrame:
+    rows = [
+        ("transience", "OOD loss falls, then rises.", "2 of 3 <M> do & the rest do not.", "holds"),
+        ("threshold", "Low M end near dMMSE_M.", "M = 8 does not.", "fails"),
+        ("llc_plateau", "The LLC plateaus above M = 32.", "No M above 32.", "not testable"),
+    ]
+    return pd.DataFrame(rows, columns=["claim", "paper_says", "this_sweep_shows", "verdict"])

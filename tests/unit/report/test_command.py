@@ -1,0 +1,38 @@
+"""The command: the page from tables and figures in files."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from made_up import made_up_sweep
+
+from transience.errors import InputError
+from transience.figures.captions import PAGE, captions
+from transience.files.tables import write_table
+from transience.report import __main__ as command
+
+PNG = b"\x89PNG\r\n"
+
+
+def test_the_command_writes_the_page_and_names_a_missing_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = made_up_sweep([1.0, math.inf], 1)
+    words = ["report", "--settings", '{"experiment": "e"}', "--report", tmp_path / "page.html"]
+    paths = [tmp_path / f"{name}.parquet" for name in tables]
+    for path in paths:
+        write_table(path, path.stem, tables[path.stem], {"commit": "abc123"})
+    config = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    figures = [tmp_path / f"{name}.png" for name in captions()]
+    words += ["--configuration", tmp_path / "config.json", "--figures", *figures]
+    words += ["--tables", *paths]
+    monkeypatch.setattr("sys.argv", [*map(str, words)])
+    with pytest.raises(InputError, match=r"figure1.png: expected a figure, found no such file"):
+        command.main()
+    for path in figures:
+        path.write_bytes(PNG)
+    command.main()
+    assert "abc123" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""The page: it parses, holds what the tables say, and needs nothing else."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+import yaml
+from made_up import Tables, made_up_sweep
+
+from transience.figures.captions import PAGE, captions
+from transience.report import page as report
+
+CONFIG = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
+CONFIG |= {
+    "task": {"task_dimension": 3, "num_examples": 7, "noise_variance": 0.125},
+    "training": CONFIG["training"] | {"num_steps": 12_000, "batch_size": 48},
+    "figures": {"dpi": 150, "smoothing_window": 1},
+    "sweep": {"num_tasks": [1, 8, 16, "inf"], "seeds": [0, 1]},
+}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+PNG = b"\x89PNG\r\n"
+
+
+class Page(HTMLParser):
+    """A parsed page: its elements, its text, and whether all tags are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script", "title"):
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Attributes of all elements with that tag."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def render(tables: Tables, config: dict = CONFIG, **more: object) -> str:
+    figures = dict.fromkeys(captions(), PNG)
+    return report.render(tables, figures, config, provenance={"Commit": "abc"}, **more)
+
+
+@pytest.fixture
+def tables() -> Tables:
+    return made_up_sweep([1.0, 8.0, 16.0, math.inf], 2, diverged=[16.0])
+
+
+def test_page_is_well_formed_and_accessible(tables: Tables) -> None:
+    page = Page(render(tables))
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("h1")) == 1
+    assert all(image["alt"] for image in page.all("img"))
+    assert all(header["scope"] in ("col", "row") for header in page.all("th"))
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    referred = [a[key] for _, a in page.elements for key in ("aria-labelledby",) if key in a]
+    referred += [link["href"].removeprefix("#") for link in page.all("a")]
+    assert set(referred) <= set(names)
+
+
+def test_page_asks_for_nothing_over_the_network(tables: Tables) -> None:
+    html = render(tables)
+    page = Page(html)
+    for _, attributes in page.elements:
+        for key in ("src", "href", "srcset", "action"):
+            assert re.match(r"data:image/png;base64,|#", attributes.get(key) or "#")
+    assert not re.search(r"https?:|@import|url\(|<script src|fetch\(|XMLHttp|import\(", html)
+
+
+def test_every_figure_has_its_caption_filled_from_the_configuration(tables: Tables) -> None:
+    page = Page(render(tables))
+    for figure in captions().values():
+        beginning = re.sub(r"<.*?>|\s", "", figure.text.split("{{")[0])[:60]
+        assert beginning in page.text.replace(" ", "")
+        assert figure.title in page.text
+    assert page.text.count("Scale: D = 3, K = 7, σ² = 0.125;") == len(captions())
+    assert "12,000 steps of 48 sequences" in page.text
+    assert "moving average over" not in page.text
+
+
+def test_smoothing_is_stated(tables: Tables) -> None:
+    config = CONFIG | {"figures": {"dpi": 150, "smoothing_window": 5}}
+    stated = Page(render(tables, config)).text.count(
+        "curves are a moving average over 5 checkpoints"
+    )
+    assert stated == sum(figure.smooths for figure in captions().values()) > 0
+
+
+def test_every_claim_stands_with_its_verdict(tables: Tables) -> None:
+    page = Page(render(tables))
+    for row in tables["claims"].to_dict("records"):
+        for cell in (row["paper_says"], row["this_sweep_shows"], row["verdict"]):
+            assert re.sub(r"[ _]", "", cell) in page.text.replace(" ", "")
+    assert "holds: 1, fails: 1, not testable: 1." in page.text
+    classes = [span["class"] for span in page.all("span")]
+    assert classes == ["badge holds", "badge fails", "badge not-testable"]
+
+
+def test_content_is_escaped(tables: Tables) -> None:
+    config = CONFIG | {"experiment": "<script>alert(1)</script>"}
+    config |= {"task": config["task"] | {"noise_variance": "<b>&"}}
+    html = render(tables, config)
+    assert "2 of 3 &lt;M&gt; do &amp; the rest do not." in html
+    assert "<script>alert" not in html
+    assert "σ² = &lt;b&gt;&amp;;" in html
+    Page(html)
+
+
+def test_missing_values_and_warnings_are_shown(tables: Tables) -> None:
+    page = Page(render(tables))
+    assert "2 of 32 LLC chains diverged; 2 estimates are missing." in page.text
+    assert (
+        "4 of 8 LLC estimates carry a flag (diverged 2, not equilibrated 2, R-hat 2)." in page.text
+    )
+    assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+    sound = tables["llc"].assign(flags="", diverged=False)
+    assert "Read with care" not in Page(render(tables | {"llc": sound})).text
+
+
+def test_runs_that_a_table_lacks_are_named(tables: Tables) -> None:
+    more = CONFIG | {"sweep": {"num_tasks": [1, "inf"], "seeds": [*range(9)]}}
+    text = Page(render(tables, more)).text
+    assert "14 of 18 runs are missing from the table training: baseline M = 1 seed 2; " in text
+    assert text.count("seed 7; ….") == 5
+
+
+def test_variants_are_told_apart(tables: Tables) -> None:
+    other = {name: frame.assign(variant="deeper") for name, frame in tables.items()}
+    both = {name: pd.concat([frame, other[name]]) for name, frame in tables.items()}
+    both["claims"] = tables["claims"]
+    config = CONFIG | {"variants": {"baseline": {"task": {"noise_variance": 0.5}}, "deeper": {}}}
+    page = Page(render(both, config))
+    assert "figures of variant baseline" in page.text
+    assert "σ² = 0.5" in page.text
+    assert page.text.count("deeper") > 8
+
+
+def test_words_of_tables_are_made_readable() -> None:
+    assert report.title_words("low_ends_near_dmmse") == "Low ends near dMMSE"
+    assert report.title_words("llc_rises") == "LLC rises"
+    assert report.prose("q_1 < dMMSE_M, M = inf") == ("q<sub>1</sub> &lt; dMMSE<sub>M</sub>, M = ∞")
+    assert report.prose("infinity q_means") == "infinity q_means"

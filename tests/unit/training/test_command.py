@@ -1,0 +1,115 @@
+"""The training command: killed at any moment it goes on and ends the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from small import FLAGS, MODEL, TASK
+
+from transience.files.checkpoints import CheckpointReader
+from transience.files.tables import read_table
+
+TRAINING = {
+    "num_steps": 40,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "warmup_steps": 10,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "precision": "float32",
+    "log_every": 10,
+    "divergence_loss": 1e3,
+}
+SETTINGS = {
+    "experiment": "test",
+    "task": TASK,
+    "model": MODEL,
+    "training": TRAINING,
+    "checkpoints": {"linear_every": 10, "logarithmic_count": 5},
+}
+
+
+def command(folder: Path, **training) -> list[str]:
+    settings = SETTINGS | {"training": TRAINING | training}
+    flags = ["--state-dir", str(folder / "state"), "--settings", json.dumps(settings)]
+    flags += ["--save-state-every", "0.1"]
+    flags += ["--checkpoints", str(folder / "c.safetensors")]
+    flags += ["--training", str(folder / "t.parquet")]
+    return [sys.executable, "-m", "transience.training", *FLAGS, *flags]
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    library = Path(__file__).parents[3] / "workflow" / "lib"
+    return os.environ | {"PYTHONPATH": str(library), "OMP_NUM_THREADS": "1"}
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_command_goes_on_and_ends_the_same(tmp_path, environment, number):
+    changes = {"num_steps": 1500, "log_every": 100}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run(command(whole, **changes), env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(
+        command(cut, **changes), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(cut.glob("state/*/state.safetensors")), process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert not (cut / "c.safetensors").exists()
+    if number != signal.SIGKILL:
+        assert "run again to go on" in errors
+    again = subprocess.run(
+        command(cut, **changes), env=environment, check=True, capture_output=True, text=True
+    )
+    assert "resuming at step" in again.stderr
+    a, b = (CheckpointReader(f / "c.safetensors") for f in (whole, cut))
+    assert a.steps == b.steps
+    assert all(torch.equal(a.parameters(i), b.parameters(i)) for i in range(len(a)))
+    a, b = (read_table(f / "t.parquet", "training").drop(columns="seconds") for f in (whole, cut))
+    assert a.equals(b)
+    assert not (cut / "state").exists()
+
+
+def test_state_of_another_configuration_or_code_is_not_continued(tmp_path, environment):
+    changes = {"num_steps": 100_000}
+    process = subprocess.Popen(
+        command(tmp_path, **changes), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(tmp_path.glob("state/*/state.safetensors")), process)
+    process.terminate()
+    process.communicate(timeout=60)
+    for other in (command(tmp_path), [*command(tmp_path, num_steps=41), "--code", "edited"]):
+        done = subprocess.run(other, env=environment, check=True, capture_output=True, text=True)
+        assert "resuming" not in done.stderr
+
+
+def test_a_damaged_state_starts_again(tmp_path, environment):
+    changes = {"num_steps": 1500, "log_every": 100}
+    process = subprocess.Popen(
+        command(tmp_path, **changes), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(tmp_path.glob("state/*/state.safetensors")), process)
+    process.kill()
+    process.communicate(timeout=60)
+    (state,) = tmp_path.glob("state/*/state.safetensors")
+    state.write_bytes(state.read_bytes()[:-10])
+    done = subprocess.run(
+        command(tmp_path, **changes), env=environment, check=True, capture_output=True, text=True
+    )
+    assert "damaged; starting again at step 0" in done.stderr
+    assert CheckpointReader(tmp_path / "c.safetensors").steps[-1] == 1500

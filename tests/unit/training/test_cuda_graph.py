@@ -1,0 +1,187 @@
+"""The training step as a GPU runs it: compiled, recorded once, replayed.
+
+What can be tested without a GPU is that the step *can* be recorded: `Recording` repeats PyTorch
+operations on the very tensors they had, as a CUDA graph does, so a number that Python computed
+for one step and that is not in a tensor would be repeated with them.
+"""
+
+import contextlib
+
+import pytest
+import torch
+from small import TASK, small_run
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from transience.errors import InputError
+from transience.model import loss_and_gradient as gradients
+from transience.model.operations import TorchOperations
+from transience.model.transformer import initial_parameters
+from transience.problem.tasks import SequenceSampler
+from transience.training import cuda_graph
+from transience.training.cuda_graph import WARM_UP, Replayed
+from transience.training.settings import TrainingSettings
+from transience.training.state import TrainingState
+from transience.training.step import Step, loss_and_gradient
+from transience.training.train import learning_rate, train
+
+RUN = small_run(seed=0, output_projection=True)
+SETTINGS = TrainingSettings(
+    num_steps=12, batch_size=16, learning_rate=1e-2, warmup_steps=10, beta1=0.9, beta2=0.999,
+    precision="float32", log_every=4, divergence_loss=1e3,
+)  # fmt: skip
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+class Recording(TorchDispatchMode):
+    """Stands in for a CUDA graph and the context that records it."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.generators = [], []
+
+    def register_generator_state(self, generator):
+        self.generators.append(generator)
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        if function is torch.ops.aten._local_scalar_dense.default:
+            raise AssertionError("the host waits for a number of the device")
+        given = (options or {}).get("generator")
+        seeds = {one.initial_seed() for one in self.generators}  # each has its own
+        assert given is None or given.initial_seed() in seeds
+        results = function(*arguments, **(options or {}))
+        self.calls.append((function, arguments, options or {}, results))
+        return results
+
+    def replay(self):
+        for function, arguments, options, kept in self.calls:
+            again = function(*arguments, **options)
+            for old, new in zip(tree_leaves(kept), tree_leaves(again), strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+@pytest.fixture
+def recording(monkeypatch):
+    """Let a `Recording` on the CPU take the place of CUDA's graphs; recording itself is undone."""
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recording)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: SideStream())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SideStream())
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
+
+
+class SideStream:
+    def wait_stream(self, other):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def without_kernels(monkeypatch):
+    """PyTorch operations on the CPU too, as on a GPU."""
+    monkeypatch.setattr(gradients, "_operations_for", lambda tensor: TorchOperations)
+
+
+def a_step():
+    """A step and its state."""
+    state = TrainingState.initial(initial_parameters(RUN.architecture, 0))
+    batches = SequenceSampler(tasks=RUN.tasks(), num_sequences=16, **TASK)
+    model = loss_and_gradient(RUN.architecture, "float32", torch.device("cpu"))
+    return Step(state, batches, model, SETTINGS), state
+
+
+def go(step, launch, number):
+    """Step ``number`` of a run."""
+    step.batches.seed(0, "training", number)
+    step.rate.fill_(learning_rate(number, SETTINGS))
+    launch()
+
+
+def test_a_recorded_step_does_what_the_step_does(recording):
+    plain, expected = a_step()
+    step, state = a_step()
+    launch = Replayed(step, step.batches.generators.values())
+    for number in range(WARM_UP + 6):
+        if number == WARM_UP:  # recording a CUDA graph runs nothing, but that on the CPU does
+            before = [tensor.clone() for tensor in tensors(step, state)]
+            launch.graph = launch._record()
+            for tensor, value in zip(tensors(step, state), before, strict=True):
+                tensor.copy_(value)
+        go(plain, plain, number)
+        go(step, launch, number)
+        torch.testing.assert_close(step.losses, plain.losses, rtol=0, atol=0)
+    torch.testing.assert_close(state.vector, expected.vector, rtol=0, atol=0)
+    assert len(launch.graph.generators) == 3
+
+
+def tensors(step, state):
+    adam = step.optimiser.state[state.vector]
+    return [state.vector, state.first_moment, state.second_moment, adam["step"]]
+
+
+def test_work_that_waits_for_the_device_is_refused(recording):
+    total = torch.zeros(())
+    launch = Replayed(lambda: total.add_(1).item(), [])
+    for _ in range(WARM_UP):
+        launch()
+    assert total == WARM_UP
+    with pytest.raises(AssertionError, match="the host waits"):
+        launch()
+
+
+def test_a_compiled_step_computes_the_same():
+    """Traced whole, without a break, and once: the C++ or GPU code of the backend is left out."""
+    plain, expected = a_step()
+    step, state = a_step()
+    step.compile(backend="aot_eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for number in range(4):
+            go(plain, plain, number)
+            go(step, step, number)
+    torch.testing.assert_close(state.vector, expected.vector, rtol=1e-4, atol=1e-5)
+
+
+def no_compiler(graph, inputs):
+    raise RuntimeError("no C compiler\nwas found")
+
+
+def test_a_step_that_cannot_be_compiled_ends_in_one_line():
+    step, _ = a_step()
+    with pytest.raises(InputError, match=r"no C compiler was found.*TORCHDYNAMO_DISABLE=1"):
+        step.compile(backend=no_compiler)
+
+
+def test_compilation_can_be_switched_off(monkeypatch):
+    """As the message says, and with no compiler at all."""
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
+    plain, expected = a_step()
+    step, state = a_step()
+    step.compile(backend=no_compiler)
+    go(plain, plain, 0)
+    go(step, step, 0)
+    assert torch.equal(state.vector, expected.vector)
+
+
+@gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_training_on_a_gpu(precision, monkeypatch):
+    """Compiled and replayed, against the same steps one by one, and against the CPU."""
+
+    def run(device):
+        vector = initial_parameters(RUN.architecture, 0).to(device)
+        settings = SETTINGS.model_copy(update={"precision": precision})
+        *_, state = train(TrainingState.initial(vector), RUN, settings)
+        return state
+
+    replayed = run("cuda")
+    monkeypatch.setattr("transience.training.train.Replayed", lambda work, generators: work)
+    assert torch.equal(replayed.vector, run("cuda").vector)
+    monkeypatch.setattr(Step, "compile", lambda step: None)
+    uncompiled = run("cuda").vector
+    assert (uncompiled - replayed.vector).norm() < 0.01 * replayed.vector.norm()
+    # another generator, so other batches: nearly the same losses after a few steps
+    assert run("cpu").log[-1][1] == pytest.approx(replayed.log[-1][1], rel=0.5)
+
+
+def test_warm_up_is_long_enough_for_libraries_to_choose():
+    assert cuda_graph.WARM_UP >= 3  # what PyTorch's documentation asks for

@@ -1,0 +1,64 @@
+"""Numbers of another run are found, however they are labelled."""
+
+import numpy as np
+import pytest
+
+from transience.files import tables
+from transience.files.checkpoints import CheckpointReader, CheckpointWriter
+from transience.verify.numbers import difference_of
+
+RUN = "runs/baseline/M4_seed0"
+CHECKPOINTS = f"small/{RUN}/checkpoints.safetensors"
+
+
+def pass_off_checkpoints(results, source: str, *, drop: int = 0) -> None:
+    """Put other checkpoints, without some parameters, in the place of RUN's, with its metadata."""
+    path = results.folder / RUN / "checkpoints.safetensors"
+    metadata = CheckpointReader(path).metadata
+    reader = CheckpointReader(results.folder / source / path.name)
+    size = reader.num_parameters - drop
+    writer = CheckpointWriter(path.with_suffix(".partial"), reader.steps, size, metadata)
+    for row, step in enumerate(reader.steps):
+        writer.write(step, reader.parameters(row)[:size])
+    writer.finish(path)
+
+
+@pytest.mark.parametrize("source", ["M4_seed1", "Minf_seed0"])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("predictors", "the losses on the tasks of its seed and M"),
+        ("probe", "the predictions of dmmse for its seed and M"),
+        ("evaluation", "what the checkpoint of step 20 gives"),
+    ],
+)
+def test_relabelled_numbers_of_another_run_are_found(results, name, source, expected):
+    frame = tables.read_table(results.folder / f"runs/baseline/{source}/{name}.parquet", name)
+    results.rewrite(f"{RUN}/{name}.parquet", lambda _: frame.assign(num_tasks=4.0, seed=0))
+    line = f"small/{RUN}/{name}.parquet: expected {expected}, found others, by up to "
+    assert any(problem.startswith(line) for problem in results.problems())
+
+
+def test_relabelled_checkpoints_of_another_seed_are_found(results):
+    pass_off_checkpoints(results, "runs/baseline/M4_seed1")
+    (line,) = results.problems()
+    start = f"{CHECKPOINTS}: expected the initialisation of seed 0 at step 0, found others"
+    assert line.startswith(start)
+
+
+def test_checkpoints_are_of_the_architecture_and_the_schedule(results):
+    size = CheckpointReader(CHECKPOINTS).num_parameters
+    pass_off_checkpoints(results, RUN, drop=1)
+    (line,) = results.problems()
+    assert f"expected parameters of shape [4, {size}], found [4, {size - 1}]; " in line
+    results.edit_config("checkpoints", linear_every=5)
+    (line,) = (line for line in results.problems() if line.startswith(CHECKPOINTS))
+    assert ": expected 6 checkpoints as scheduled, found 4 at other steps; " in line
+
+
+def test_numbers_may_differ_by_rounding_relative_to_their_column():
+    expected = np.array([[1000.0, 0.01], [0.0, 0.0]])
+    assert difference_of(expected, expected + np.array([[1.0, 1e-5], [-1.0, 0.0]])) is None
+    assert difference_of(expected, expected + np.array([[0.0, 1e-4], [0.0, 0.0]]))
+    assert difference_of([1.0], [np.nan]) == "others, by up to nan"
+    assert difference_of([1.0, 2.0], []) == "0 numbers instead of 2"

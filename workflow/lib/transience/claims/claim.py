@@ -1,0 +1,78 @@
+"""What a claim is, what was found about it, and the numbers of a sweep in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from transience.claims.sweep_tables import Sweep
+
+HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a sweep shows about a claim, in a sentence with its numbers."""
+
+    shows: str
+    verdict: str
+
+    @classmethod
+    def of(cls, holds: bool, shows: str) -> Finding:
+        """Verdict `holds` or `fails`."""
+        return cls(shows, HOLDS if holds else FAILS)
+
+    @classmethod
+    def not_testable(cls, reason: str) -> Finding:
+        """The sweep lacks what the claim needs."""
+        return cls(reason, NOT_TESTABLE)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper and the function that checks it."""
+
+    name: str
+    paper_says: str
+    check: Callable[[Sweep], Finding]
+
+    def row(self, sweep: Sweep) -> dict[str, str]:
+        """Row of the table `claims`."""
+        finding = self.check(sweep)
+        return {
+            "claim": self.name,
+            "paper_says": self.paper_says,
+            "this_sweep_shows": finding.shows,
+            "verdict": finding.verdict,
+        }
+
+
+def claim(paper_says: str) -> Callable[[Callable[[Sweep], Finding]], Claim]:
+    """Make the function below a claim of the same name."""
+    return lambda check: Claim(check.__name__, paper_says, check)
+
+
+# Words
+
+
+def tasks_text(diversities: Iterable[float]) -> str:
+    """`M = 2, 4, inf`, or `no M`."""
+    text = ", ".join(f"{m:g}" for m in diversities)
+    return f"M = {text}" if text else "no M"
+
+
+def numbers_text(values: Iterable[float]) -> str:
+    """Values of the seeds: `1.23 / 1.31`."""
+    return " / ".join(f"{value:.3g}" for value in values)
+
+
+def by_m_text(frame: pd.DataFrame) -> str:
+    """Values by M and seed: `1.2 / 1.3 (M = 8), 1.5 / 1.4 (M = 16)`."""
+    return ", ".join(f"{numbers_text(row)} (M = {m:g})" for m, row in frame.iterrows())
+
+
+def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
+    """Spearman's rank correlation."""
+    return pd.Series(list(xs)).rank().corr(pd.Series(list(ys)).rank())

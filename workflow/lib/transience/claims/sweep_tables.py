@@ -1,0 +1,90 @@
+"""The view of a sweep's tables that claims are checked on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from transience.files.selections import of_last_step
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The tables of one variant. Series and frames by M are sorted and have a column a seed."""
+
+    tables: dict[str, pd.DataFrame]
+
+    @classmethod
+    def of(cls, tables: dict[str, pd.DataFrame], variant: str) -> Sweep:
+        """Keep the rows of one variant, of the tables that tell variants apart."""
+        return cls(
+            {name: t[t["variant"] == variant] for name, t in tables.items() if "variant" in t}
+        )
+
+    @cached_property
+    def finite(self) -> list[float]:
+        """All finite M, ascending."""
+        found = self.tables["transient_ridge"]["num_tasks"].unique()
+        return sorted(float(m) for m in found if math.isfinite(m))
+
+    @property
+    def intermediate(self) -> list[float]:
+        """Finite M above the lowest."""
+        return self.finite[1:]
+
+    @cached_property
+    def has_infinity(self) -> bool:
+        """Whether M = inf is in the sweep."""
+        return math.inf in self.tables["transient_ridge"]["num_tasks"].to_numpy()
+
+    @cached_property
+    def transient(self) -> list[float]:
+        """Intermediate M that are transient in every seed, ascending."""
+        always = self.by_m("transient").all(axis="columns")
+        return [m for m in self.intermediate if always[m]]
+
+    def by_m(self, column: str) -> pd.DataFrame:
+        """A column of the table `transient_ridge`: index num_tasks, columns seed."""
+        table = self.tables["transient_ridge"]
+        return table.pivot(index="num_tasks", columns="seed", values=column)
+
+    @cached_property
+    def final_losses(self) -> pd.DataFrame:
+        """Loss on q_M of the last checkpoint and of the predictors: index (num_tasks, seed)."""
+        run = ["num_tasks", "seed"]
+        means = {
+            name: table[table["position"].isna() & (table["distribution"] == "training")]
+            for name, table in self.tables.items()
+            if name in ("evaluation", "predictors")
+        }
+        last = means["evaluation"].sort_values("step").groupby(run).last()["loss"].rename("model")
+        ideal = means["predictors"].pivot(index=run, columns="predictor", values="loss")
+        return ideal.join(last)
+
+    @cached_property
+    def final_llcs(self) -> pd.DataFrame:
+        """Centred LLC of the last checkpoint: index num_tasks, columns seed."""
+        return self._final_llcs("centred_llc")
+
+    @cached_property
+    def final_llcs_at_checkpoint(self) -> pd.DataFrame:
+        """LLC in the paper's form, compared with the loss of the last checkpoint itself."""
+        return self._final_llcs("llc")
+
+    def _final_llcs(self, form: str) -> pd.DataFrame:
+        """Mean over chains, missing where one of them diverged."""
+        runs = of_last_step(self.tables["llc"]).groupby(["num_tasks", "seed"])
+        return runs[form].mean().where(~runs["diverged"].any()).unstack("seed")
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """Checkpoints in the joint PCA, with their losses on each distribution as columns."""
+        keys = ["num_tasks", "seed", "step"]
+        evaluation = self.tables["evaluation"]
+        means = evaluation[evaluation["position"].isna()]
+        losses = means.pivot(index=keys, columns="distribution", values="loss")
+        points = self.tables["trajectory_pca"].dropna(subset="step")
+        return points.astype({"step": "int64"}).join(losses, on=keys).sort_values(keys)

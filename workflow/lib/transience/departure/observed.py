@@ -1,0 +1,62 @@
+"""When a run left ridge: between which checkpoints, or cut off by the start or end of training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from transience.files.selections import mean_over_positions
+from transience.files.tables import RUN_KEYS
+
+HALFWAY = 0.5  # relative distance: as far from dMMSE_M as from ridge
+NEAR = 0.25  # distance to ridge, as a part of that at the start, of a run that has come near it
+
+
+def relative_distance(frame: pd.DataFrame) -> np.ndarray:
+    """d_dMMSE / (d_dMMSE + d_ridge) of rows of `evaluation`; NaN where both are 0."""
+    dmmse, ridge = (frame[f"distance_to_{name}"].to_numpy() for name in ("dmmse", "ridge"))
+    total = dmmse + ridge
+    return np.divide(dmmse, total, out=np.full(len(frame), math.nan), where=total > 0)
+
+
+def departure(steps: np.ndarray, relative: np.ndarray, to_ridge: np.ndarray) -> tuple:
+    """Outcome of a run, and the bounds (low, high] of the step at which it leaves ridge (ours).
+
+    Arrays by checkpoint: step, relative distance (1 at ridge), distance to ridge; on q_M. A run is
+    *at ridge* where it is nearer to ridge than to dMMSE_M and its distance to ridge is at most
+    `NEAR` of that at the start (an untrained model is about as far from both, so being nearer means
+    nothing yet). ``low`` is the last checkpoint before it first falls below `HALFWAY` after that,
+    ``high`` the first from which it stays below to the end; they differ by more than a checkpoint
+    where the run hovers.
+
+    `left`; `stays` (high is inf); `direct`: never at ridge, ends nearer to dMMSE_M (low is 0);
+    `neither`: never at ridge, and not nearer to dMMSE_M at the end (0, inf).
+    """
+    above = relative >= HALFWAY
+    last = int(np.flatnonzero(above)[-1]) + 1 if above.any() else 0
+    high = float(steps[last]) if last < len(steps) else math.inf
+    arrived = np.flatnonzero(above & (to_ridge <= NEAR * to_ridge[0]))
+    if not len(arrived):
+        return ("direct" if math.isfinite(high) else "neither"), 0.0, high
+    below = np.flatnonzero(~above)
+    below = below[below > arrived[0]]
+    low = float(steps[below[0] - 1] if len(below) else steps[-1])
+    return ("left" if math.isfinite(high) else "stays"), low, high
+
+
+def departures(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """`departure` of every run of table `evaluation`: `RUN_KEYS`, outcome, low and high in steps.
+
+    Outcome `reference` for M = inf, without bounds.
+    """
+    rows = []
+    on_own_tasks = mean_over_positions(evaluation, "training").sort_values("step")
+    for run, frame in on_own_tasks.groupby(RUN_KEYS):
+        found = ("reference", math.nan, math.nan)
+        if math.isfinite(run[1]):
+            steps, to_ridge = (frame[c].to_numpy() for c in ("step", "distance_to_ridge"))
+            found = departure(steps, relative_distance(frame), to_ridge)
+        rows.append((*run, *found))
+    return pd.DataFrame(rows, columns=[*RUN_KEYS, "outcome", "low", "high"])

@@ -1,0 +1,60 @@
+"""Evaluate every checkpoint of a run on test sets and probe."""
+
+from collections.abc import Iterator
+
+import torch
+
+from transience.command import flags, provenance
+from transience.command.device import use_device
+from transience.command.entry import ends_in_one_line
+from transience.command.progress import Progress, label
+from transience.evaluation.evaluate import evaluate, evaluation_sets
+from transience.evaluation.result_tables import evaluation_table, predictors_table, probe_table
+from transience.evaluation.settings import EvaluationSettings, ProbeSettings
+from transience.files.checkpoints import CheckpointReader
+from transience.files.tables import write_table
+from transience.model.loss_and_gradient import LossAndGradient
+from transience.model.settings import ModelSettings
+from transience.problem.settings import TaskSettings
+from transience.run import Run
+
+
+class EvaluationReads(flags.Reads):
+    """What an evaluation depends on, besides checkpoints."""
+
+    task: TaskSettings
+    model: ModelSettings
+    evaluation: EvaluationSettings
+    probe: ProbeSettings
+
+
+def main() -> None:
+    """Evaluate every checkpoint of a run and write the tables evaluation, predictors, probe."""
+    parser = flags.parser(main.__doc__, EvaluationReads, of_run=True)
+    flags.add_files(parser, "checkpoints", "evaluation", "predictors", "probe")
+    args = parser.parse_args()
+    run, device = flags.run_of(args), use_device(args.device, threads=args.threads)
+    reader = run.open_checkpoints(args.checkpoints)
+    sets = evaluation_sets(run, args.settings.evaluation, args.settings.probe, device)
+    predict = LossAndGradient(run.architecture).predict
+    measures, predictions = evaluate(_watched(reader, run), sets, predict)
+    tables = {
+        "evaluation": evaluation_table(reader.steps, measures, run.keys),
+        "predictors": predictors_table(sets, run.keys),
+        "probe": probe_table(reader.steps, predictions, sets["probe"], run.keys),
+    }
+    metadata = provenance.of_run(args, run, device.type)
+    for name, frame in tables.items():
+        write_table(getattr(args, name), name, frame, metadata)
+
+
+def _watched(reader: CheckpointReader, run: Run) -> Iterator[torch.Tensor]:
+    """Checkpoints one by one, with a report of how far that is."""
+    progress = Progress(len(reader), label("evaluate", run), "checkpoint")
+    for index in range(len(reader)):
+        yield reader.parameters(index)
+        progress.update(index + 1)
+
+
+if __name__ == "__main__":
+    ends_in_one_line(main)

@@ -1,0 +1,93 @@
+"""Every checkpoint of a run against the ideal predictors: losses, distances, probe predictions.
+
+Three test sets, from q_M (`training`), q_inf (`gaussian`) and q_1 (`root`), and the probe, from
+q_1, are fixed by the seed: all task diversities see the same inputs and noise (paper, section 5).
+On all of them dMMSE_M is that of the run's own M.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from transience.evaluation.settings import EvaluationSettings, ProbeSettings
+from transience.problem import ideal_predictors
+from transience.problem.diversity import ROOT
+from transience.run import Run
+
+MEASURES = ("loss", "distance_to_dmmse", "distance_to_ridge")
+DISTRIBUTIONS = ("training", "gaussian", "root")
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """Sequences of one distribution with the ideal predictions of their labels."""
+
+    xs: torch.Tensor  # (B, K, D)
+    ys: torch.Tensor  # (B, K)
+    dmmse: torch.Tensor  # (B, K)
+    ridge: torch.Tensor  # (B, K)
+
+    def measure(self, predictions: torch.Tensor) -> torch.Tensor:
+        """Loss and distances to dMMSE_M and ridge by position: (B, K) -> (3, K), float64.
+
+        A distance is the mean squared difference of predictions, not divided by D (ours).
+        """
+        targets = (self.ys, self.dmmse, self.ridge)
+        squares = [
+            (predictions - target).square().mean(0, dtype=torch.float64) for target in targets
+        ]
+        return torch.stack(squares)
+
+
+def evaluation_sets(
+    run: Run,
+    evaluation: EvaluationSettings,
+    probe: ProbeSettings,
+    device: torch.device | str = "cpu",
+) -> dict[str, EvaluationSet]:
+    """Draw the three test sets and the `probe` of a run; equal distributions share one set.
+
+    Drawn on the CPU, so that a GPU evaluates on the same sequences.
+    """
+    own_tasks, noise_variance = run.tasks(), run.task.noise_variance
+
+    def draw(stream: str, num_sequences: int, diversity: float) -> EvaluationSet:
+        sequences = replace(run, num_tasks=diversity).sequences(stream, num_sequences=num_sequences)
+        xs, ys = (tensor.to(device) for tensor in sequences)
+        dmmse = ideal_predictors.dmmse(xs, ys, own_tasks, noise_variance=noise_variance)
+        ridge = ideal_predictors.ridge(xs, ys, noise_variance=noise_variance)
+        return EvaluationSet(xs, ys, dmmse, ridge)
+
+    diversities = {"training": run.num_tasks, "gaussian": math.inf, "root": ROOT}
+    drawn = {m: draw("evaluation", evaluation.num_sequences, m) for m in set(diversities.values())}
+    sets = {distribution: drawn[m] for distribution, m in diversities.items()}
+    return sets | {"probe": draw("probe", probe.num_sequences, ROOT)}
+
+
+def evaluate(
+    checkpoints: Iterable[torch.Tensor],
+    sets: dict[str, EvaluationSet],
+    predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Measure checkpoints, given as flat parameter vectors (P,).
+
+    Returns:
+        Measures (C, distributions, measures, K) in squared units of y, and the probe's
+        predictions (C, B K) in units of y.
+    """
+    distinct = list(dict.fromkeys(sets.values()))
+    sizes = [len(one.xs) for one in distinct]
+    xs, ys = torch.cat([one.xs for one in distinct]), torch.cat([one.ys for one in distinct])
+    measures, probe = [], []
+    for vector in checkpoints:
+        parts = predict(vector.to(xs.device), xs, ys).split(sizes)
+        predictions = dict(zip(distinct, parts, strict=True))
+        found = {one: one.measure(part) for one, part in predictions.items()}
+        measures.append(torch.stack([found[sets[name]] for name in DISTRIBUTIONS]).cpu())
+        probe.append(predictions[sets["probe"]].flatten().cpu())
+    return torch.stack(measures).numpy(), torch.stack(probe).numpy()

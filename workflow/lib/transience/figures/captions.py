@@ -1,0 +1,51 @@
+"""Which figures there are, the tables that each reads, and what a reader is told to look for.
+
+All of it stands in workflow/report/captions.yaml. The rules, the report and `snakemake --report`
+have it from here, so this module loads neither torch nor matplotlib.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+PAGE = Path(__file__).parents[3] / "report"
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What captions.yaml says of a figure."""
+
+    title: str
+    reads: list[str]  # tables
+    alt: str = ""  # the figure in words
+    text: str = ""  # what to look for: a template, or HTML once it is filled
+    smooths: bool = False  # whether curves are moving averages
+
+    def __str__(self) -> str:
+        """Title: what Snakemake lists among the parameters of a job."""
+        return self.title
+
+
+@cache
+def captions(section: str = "figures") -> dict[str, Caption]:
+    """Figures by name, in order: those of the report, or those drawn `on_demand`."""
+    return {name: Caption(**keys) for name, keys in _described()[section].items()}
+
+
+def filled(name: str, config: dict[str, Any]) -> Caption:
+    """The caption of a figure of the report, for the configuration of the variant shown."""
+    caption = captions()[name]
+    endings = ["scale", "smoothing"] if caption.smooths else ["scale"]
+    template = " ".join([caption.text, *(_described()[ending] for ending in endings)])
+    strict = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return replace(caption, text=Markup(strict.from_string(template).render(config=config)))
+
+
+@cache
+def _described() -> dict[str, Any]:
+    return yaml.safe_load((PAGE / "captions.yaml").read_text(encoding="utf-8"))

@@ -1,0 +1,10 @@
+"""Files between the stages: what is in them, where it comes from, and that they are whole.
+
+- `tables`: Parquet files that keep to workflow/schemas/tables.yaml
+- `checkpoints`: parameters of a run over training, in one safetensors file
+- `metadata`: what every file says of its origin, and whether files belong together
+- `selections`: what figures, claims and the report all read out of tables
+- `atomic`: files that are there whole or not at all
+- `unfinished`: where a killed job finds what it left
+- `dictionary`: results/README.md, from the schemas
+"""

@@ -1,0 +1,106 @@
+"""Checkpoints of a run: the one file that holds them all.
+
+The file is a safetensors file with `steps` (C,) int64 and `parameters` (C, P) float32, so reading
+it executes no code and any row can be read alone. It is written row by row during training: a
+run of the paper's size has 22 GiB of them, which need not fit in memory.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from transience.errors import InputError
+from transience.files.tables import METADATA_KEY
+
+
+class CheckpointWriter:
+    """Writes the rows of a checkpoint file in any order, and goes on with a file begun before."""
+
+    def __init__(
+        self, path: Path, steps: list[int], num_parameters: int, metadata: dict[str, Any]
+    ) -> None:
+        """Open or begin the file at ``path``; metadata is kept as JSON in its header."""
+        self.path, self.row_bytes = path, 4 * num_parameters
+        self.index = {step: row for row, step in enumerate(steps)}
+        if not path.exists():
+            _begin(path, steps, num_parameters, metadata)
+        self.file = path.open("r+b")
+        header_bytes = int.from_bytes(self.file.read(8), "little")
+        self.start = 8 + header_bytes + 8 * len(steps)
+
+    def write(self, step: int, vector: torch.Tensor) -> None:
+        """Write the parameters (P,) of one step."""
+        self.file.seek(self.start + self.index[step] * self.row_bytes)
+        self.file.write(vector.detach().cpu().numpy().astype("<f4", copy=False).tobytes())
+
+    def flush(self) -> None:
+        """Make everything written so far survive a crash of the machine."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def finish(self, path: Path) -> None:
+        """Close the complete file and move it to its place."""
+        self.flush()
+        self.file.close()
+        os.replace(self.path, path)
+
+
+def _begin(path: Path, steps: list[int], num_parameters: int, metadata: dict[str, Any]) -> None:
+    """Create the file with its header, its steps and room for the rows."""
+    count = len(steps)
+    ends = [8 * count, 8 * count + 4 * count * num_parameters]
+    header = {
+        "__metadata__": {METADATA_KEY: json.dumps(metadata)},
+        "steps": {"dtype": "I64", "shape": [count], "data_offsets": [0, ends[0]]},
+        "parameters": {"dtype": "F32", "shape": [count, num_parameters], "data_offsets": ends},
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the format wants its data aligned
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(np.asarray(steps, dtype="<i8").tobytes())
+        file.truncate(8 + len(text) + ends[1])
+    os.replace(temporary, path)
+
+
+class CheckpointReader:
+    """Reads a checkpoint file; InputError if it is missing, truncated or not one of ours."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the header and the steps; rows are read when asked for."""
+        if not Path(path).is_file():
+            raise InputError(f"{path}: expected a checkpoint file, found no such file")
+        try:
+            self.file = safe_open(str(path), framework="pt")
+            self.steps: list[int] = self.file.get_tensor("steps").tolist()
+            self.rows = self.file.get_slice("parameters")
+            self.metadata: dict[str, Any] = json.loads(self.file.metadata()[METADATA_KEY])
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: expected a checkpoint file of this project, found one that is truncated "
+                f"or foreign ({' '.join(str(error).split())})"
+            ) from None
+        self.num_parameters: int = self.rows.get_shape()[1]
+        self.path = path
+
+    def __len__(self) -> int:
+        """Number of checkpoints."""
+        return len(self.steps)
+
+    def parameters(self, index: int) -> torch.Tensor:
+        """Flat parameters (P,) of the checkpoint at ``steps[index]``."""
+        return self.rows[index]
+
+    def check_num_parameters(self, expected: int) -> None:
+        """InputError if the checkpoints are of another architecture."""
+        if self.num_parameters != expected:
+            raise InputError(
+                f"{self.path}: expected checkpoints of {expected} parameters, "
+                f"found {self.num_parameters}; they belong to another configuration"
+            )

@@ -1,0 +1,200 @@
+"""The configuration of a sweep: check it, complete it, list its runs.
+
+Keys, types and ranges are the settings of the stages (`settings`, put into words by `schema`), the
+defaults stand in config/config.yaml, and what keys demand of each other is in `conditions`.
+Snakemake calls this while it reads the Snakefile, so nothing here imports torch.
+"""
+
+import copy
+import json
+import math
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from transience.errors import InputError
+from transience.planning import conditions, schema
+from transience.planning.settings import MAY_VARY
+from transience.planning.yaml_files import DEFAULTS, load
+from transience.problem.diversity import format_num_tasks
+
+Config = dict[str, Any]
+
+
+# What the workflow asks for
+
+
+def completed(
+    config: Config, *, written: Config | None = None, memory: int | None = None
+) -> Config:
+    """A configuration with every key, defaults filled in; InputError has all problems.
+
+    `.inf` becomes the text inf and a number a float, so that equal settings are equal as JSON. For
+    ``written`` and ``memory`` see `validate`.
+    """
+    if lines := validate(config, written=written, memory=memory):
+        raise InputError("\n".join(lines))
+    return _filled(_with_inf_as_text(config))
+
+
+def validate(
+    config: Config, *, written: Config | None = None, memory: int | None = None
+) -> list[str]:
+    """All problems, one line each: key, what was expected, what was found.
+
+    ``written`` is what the user wrote of it, if the rest came from config/config.yaml; ``memory``
+    in bytes what the sweep may be planned for, by default this machine's.
+    """
+    config = _with_inf_as_text(config)
+    problems = list(schema.problems(config))
+    lines = [line for line, _ in problems]
+    if isinstance(config, dict):
+        for path in filter(None, (path for _, path in problems)):
+            _blank(config, path)
+        lines += _condition_lines(config, written or config, memory or _machine_memory())
+    return list(dict.fromkeys(lines))
+
+
+def variant_settings(config: Config, variant: str) -> Config:
+    """Settings of one variant: its overrides merged into a completed configuration."""
+    base = {section: value for section, value in config.items() if section != "variants"}
+    overrides = config["variants"][variant] or {}
+    return base | {section: base[section] | keys for section, keys in overrides.items()}
+
+
+def as_parameter(settings: Config, *names: str, **extra: object) -> str:
+    """Sections, or keys like `llc.nbeta`, as canonical JSON: one param of a rule to compare."""
+    chosen: Config = {}
+    for section, _, key in (name.partition(".") for name in names):
+        if key:
+            chosen.setdefault(section, {})[key] = settings[section][key]
+        else:
+            chosen[section] = settings[section]
+    return json.dumps(chosen | extra, sort_keys=True, allow_nan=False)
+
+
+def runs(config: Config) -> list[tuple[str, float, int]]:
+    """(variant, M, seed) of every run of a completed configuration."""
+    sweeps = {name: variant_settings(config, name)["sweep"] for name in config["variants"]}
+    return [
+        (name, float(num_tasks), seed)
+        for name, sweep in sweeps.items()
+        for num_tasks in sweep["num_tasks"]
+        for seed in sweep["seeds"]
+    ]
+
+
+def run_folder(variant: str, num_tasks: float, seed: int) -> str:
+    """Where a run stands below `runs/`: `baseline/M8_seed0`."""
+    return f"{variant}/M{format_num_tasks(num_tasks)}_seed{seed}"
+
+
+def calibrated_runs(config: Config) -> list[tuple[str, float, int]]:
+    """Those of `runs` on which the LLC is calibrated."""
+    chosen = config["llc_calibration"]
+    num_tasks = {value if value == "all" else float(value) for value in chosen["num_tasks"]}
+    return [
+        run
+        for run in runs(config)
+        if {run[1], "all"} & num_tasks and {run[2], "all"} & {*chosen["seeds"]}
+    ]
+
+
+# Values
+
+
+def _with_inf_as_text(config: Config) -> Config:
+    """A copy in which M = .inf of any list of them is the text inf."""
+    config = copy.deepcopy(config)
+    variants = config.get("variants") if isinstance(config, dict) else None
+    for body in [config, *(variants.values() if isinstance(variants, dict) else [])]:
+        for section in body.values() if isinstance(body, dict) else []:
+            match section:
+                case {"num_tasks": list(values)}:
+                    values[:] = ["inf" if value == math.inf else value for value in values]
+    return config
+
+
+@cache
+def _defaults() -> Config:
+    return _with_inf_as_text(load(DEFAULTS))
+
+
+def _filled(config: Config) -> Config:
+    """A copy with defaults where a key is missing, without what no key or variant may be called."""
+    filled = {name: config.get(name, value) for name, value in _defaults().items()}
+    for name in schema.sections():
+        filled[name] = _typed(name, _defaults()[name] | filled[name])
+    variants = filled["variants"] if isinstance(filled["variants"], dict) else {}
+    filled["variants"] = {
+        variant: {
+            name: _typed(name, keys) for name, keys in (overrides or {}).items() if name in MAY_VARY
+        }
+        for variant, overrides in variants.items()
+        if isinstance(variant, str)
+    }
+    return copy.deepcopy(filled)
+
+
+def _typed(section: str, values: Config) -> Config:
+    """The known keys of a section in their order, with floats where numbers are meant."""
+    fields = schema.sections()[section].model_fields
+    return {
+        key: float(values[key])
+        if fields[key].annotation is float and type(values[key]) is int
+        else values[key]
+        for key in fields
+        if key in values
+    }
+
+
+# Conditions
+
+
+def _blank(config: Config, path: schema.Path) -> None:
+    """Null a value that is wrong, so that no condition looks at it."""
+    *parents, last = path
+    is_section = len(parents) in (0, 2)  # of the configuration, or of a variant
+    for parent in parents:
+        config = config.setdefault(parent, {})
+    if isinstance(config, dict):  # a path may lack a key that is null, `~: 1` in YAML
+        keys = schema.sections().get(last)
+        config[last] = dict.fromkeys(keys.model_fields if keys else ()) if is_section else None
+
+
+def _condition_lines(config: Config, written: Config, memory: int) -> Iterator[str]:
+    """Problems of every variant; one that all of them inherit is told once."""
+    settings = _filled(config) | {"machine": {"memory": memory}}
+    settings["sweeps"] = _all_sweeps(settings)
+    shared = list(_variant_lines(written, settings | {"variants": {"": {}}}, ""))
+    for variant in settings["variants"]:
+        for line in _variant_lines(written, settings, variant):
+            yield line if line in shared else f"variants.{variant}: {line}"
+    if not settings["variants"]:
+        yield from shared
+
+
+def _all_sweeps(settings: Config) -> Config:
+    """Every M and every seed that some variant has; None where one of the lists is wrong."""
+    sweeps = [variant_settings(settings, name)["sweep"] for name in settings["variants"]]
+    sweeps = sweeps or [settings["sweep"]]
+    return {
+        key: None
+        if any(sweep[key] is None for sweep in sweeps)
+        else list(dict.fromkeys(value for sweep in sweeps for value in sweep[key]))
+        for key in ("num_tasks", "seeds")
+    }
+
+
+def _variant_lines(written: Config, settings: Config, variant: str) -> Iterator[str]:
+    bodies = [written, (written.get("variants") or {}).get(variant) or {}]
+    for key, expected, found in conditions.problems(variant_settings(settings, variant)):
+        section, name = key.split(".")
+        given = isinstance(found, str) or any(name in (body.get(section) or {}) for body in bodies)
+        origin = "" if given else " (the default of config/config.yaml)"
+        yield f"{key}: expected {expected}; found {found}{origin}"
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

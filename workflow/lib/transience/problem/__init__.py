@@ -1,0 +1,8 @@
+"""The statistical problem: in-context linear regression, and what would solve it ideally.
+
+- `tasks`: nested task sets T_M, and sequences of examples
+- `diversity`: the task diversity M, read, written and shown
+- `ideal_predictors`: dMMSE_M and ridge, for every prefix of a sequence
+- `randomness`: named random streams, from which all draws of a run come
+- `settings`: section `task` of a configuration
+"""

@@ -1,0 +1,82 @@
+"""In-context linear regression: nested task sets and sequences of examples (paper, section 3).
+
+A task is a vector t. A sequence has K examples x_k ~ N(0, I_D), y_k ~ N(t·x_k, σ²). The task
+distribution q_M is uniform on the first M tasks of one fixed Gaussian sequence, and q_∞ is the
+Gaussian N(0, I_D) itself. The first task of the sequence, t_1, is the root task: it is in every
+task set.
+"""
+
+import math
+from typing import Any
+
+import torch
+
+from transience.problem.randomness import numpy_generator, stream_key
+
+
+def task_sequence(seed: int, num_tasks: int, task_dimension: int) -> torch.Tensor:
+    """Draw the first M tasks t_1, t_2, … of a seed, shape (M, D).
+
+    A longer sequence starts with the shorter one, so the task sets T_M are nested and adding a
+    larger M to a sweep changes nothing. NumPy fills arrays in order; ``torch.randn`` does not.
+    """
+    draws = numpy_generator(seed, "tasks").standard_normal((num_tasks, task_dimension))
+    return torch.from_numpy(draws).to(torch.float32)
+
+
+def task_set(seed: int, num_tasks: float, task_dimension: int) -> torch.Tensor | None:
+    """Return the support T_M of q_M, shape (M, D), or None for q_∞ = N(0, I_D)."""
+    if math.isinf(num_tasks):
+        return None
+    return task_sequence(seed, int(num_tasks), task_dimension)
+
+
+class SequenceSampler:
+    """Draws sequences from q_M, or from q_∞ where ``tasks`` is None.
+
+    Inputs and noise come from streams of their own, so they are the same for every M: models of
+    different task diversity see the same inputs and noise with other tasks.
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: torch.Tensor | None,
+        num_sequences: int,
+        num_examples: int,
+        task_dimension: int,
+        noise_variance: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Fix the distribution, by its support T_M (M, D) or None, and the size of a draw."""
+        self.tasks = None if tasks is None else tasks.to(device)
+        self.size, self.task_dimension = (num_sequences, num_examples), task_dimension
+        self.noise_deviation, self.device = math.sqrt(noise_variance), device
+        self.generators = {part: torch.Generator(device) for part in ("inputs", "noise", "tasks")}
+
+    def seed(self, seed: int, *stream: str | int) -> None:
+        """Let the next draw be that of a stream."""
+        for part, of_part in self.generators.items():
+            of_part.manual_seed(stream_key(seed, *stream, part))
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return xs (B, K, D) and ys (B, K)."""
+        inputs, noise, choice = self.generators.values()
+        on, (B, _) = {"device": self.device}, self.size
+        xs = torch.randn(*self.size, self.task_dimension, generator=inputs, **on)
+        if self.tasks is None:
+            chosen = torch.randn(B, self.task_dimension, generator=choice, **on)
+        else:
+            chosen = self.tasks[torch.randint(len(self.tasks), (B,), generator=choice, **on)]
+        ys = torch.bmm(xs, chosen[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
+        ys += self.noise_deviation * torch.randn(self.size, generator=noise, **on)
+        return xs, ys
+
+
+def sample_sequences(
+    seed: int, *stream: str | int, **distribution: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the sequences of a stream, xs (B, K, D) and ys (B, K); see `SequenceSampler`."""
+    sampler = SequenceSampler(**distribution)
+    sampler.seed(seed, *stream)
+    return sampler.draw()

@@ -1,0 +1,100 @@
+"""The page: the template of workflow/report, filled."""
+
+import base64
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup, escape
+
+from transience.complexity.limits import FLAGS
+from transience.complexity.summary import llc_by_checkpoint
+from transience.figures.captions import PAGE, captions, filled
+from transience.files.selections import main_variant, of_last_step
+from transience.planning.configuration import runs as configured_runs
+from transience.planning.configuration import variant_settings
+from transience.problem.diversity import symbol
+from transience.report.explorer import as_script, explorer
+from transience.report.headline import headline, main_result, missing_runs, warnings
+
+SCRIPTS = ("explorer.js", "sorting.js")
+VERDICTS = ("holds", "fails", "not testable")
+ACRONYMS = {"ood": "OOD", "llc": "LLC", "pc1": "PC1", "pc2": "PC2", "dmmse": "dMMSE"}
+MISSING = "–"
+
+
+def render(
+    tables: dict[str, pd.DataFrame],
+    figures: dict[str, bytes],
+    config: dict[str, Any],
+    *,
+    provenance: dict[str, str],
+    stages: Sequence[dict[str, Any]] = (),
+) -> str:
+    """Write the page: tables, PNG files of `captions`, the effective configuration, and origins."""
+    runs = tables["transient_ridge"]
+    variant = main_variant(runs)
+    shown, settings = runs[runs["variant"] == variant], variant_settings(config, variant)
+    verdicts = Counter(tables["claims"]["verdict"])
+    estimates = llc_by_checkpoint(tables["llc"])
+    smoothing = settings["figures"]["smoothing_window"]
+    trajectories = explorer(tables, smoothing)
+    template = _environment().get_template("template.html")
+    return template.render(
+        experiment=config["experiment"],
+        variant=variant,
+        num_variants=runs["variant"].nunique(),
+        title=headline(shown),
+        main_result=main_result(shown),
+        warnings=[*missing_runs(tables, configured_runs(config)), *warnings(estimates)],
+        verdicts=", ".join(f"{verdict}: {verdicts[verdict]}" for verdict in VERDICTS),
+        claims=tables["claims"].to_dict("records"),
+        runs=runs.to_dict("records"),
+        llc=of_last_step(estimates).to_dict("records"),
+        configuration=config,
+        provenance=provenance,
+        stages=stages,
+        figures=[(name, filled(name, settings), figures[name]) for name in captions()],
+        explorer=trajectories,
+        smoothing=smoothing,
+        explorer_data=as_script(trajectories),
+        scripts=[Markup((PAGE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """Templates in which nothing is forgotten, and all but the templates' own text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {
+        "symbol": symbol,
+        "prose": prose,
+        "title_words": title_words,
+        "flags": lambda text: ", ".join(FLAGS[flag] for flag in text.split(",") if flag),
+        "decimals": lambda x, n: MISSING if math.isnan(x) else f"{x:,.{n}f}",
+        "base64": lambda content: base64.b64encode(content).decode(),
+        "yaml": lambda config: yaml.safe_dump(
+            config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+        ),
+        "percent": lambda x: MISSING if math.isnan(x) else f"{x:.1%}",
+    }
+    return environment
+
+
+def title_words(name: str) -> str:
+    """Name of a claim as words: `ood_loss_falls` is OOD loss falls."""
+    first, *rest = name.split("_")
+    words = [ACRONYMS.get(first, first.capitalize()), *(ACRONYMS.get(word, word) for word in rest)]
+    return " ".join(words)
+
+
+def prose(text: str) -> Markup:
+    """Plain text of a table for the page: escaped, with subscripts and the sign of infinity."""
+    text = re.sub(r"\binf\b", "∞", str(escape(text)))
+    return Markup(re.sub(r"\b(dMMSE|q)_([M1∞])", r"\1<sub>\2</sub>", text))

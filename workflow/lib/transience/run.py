@@ -1,0 +1,71 @@
+"""A run: one model of a sweep, named by (variant, M, seed), with its problem and its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from transience.errors import InputError
+from transience.files.checkpoints import CheckpointReader
+from transience.model.settings import ModelSettings
+from transience.model.transformer import Architecture, num_parameters
+from transience.problem.diversity import format_num_tasks
+from transience.problem.settings import TaskSettings
+from transience.problem.tasks import sample_sequences, task_set
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the stages need to know of a run besides their own settings."""
+
+    variant: str
+    num_tasks: float  # M, inf for q_∞
+    seed: int
+    task: TaskSettings
+    model: ModelSettings
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The columns that name the run in every table (`files.tables.RUN_KEYS`)."""
+        return {"variant": self.variant, "num_tasks": self.num_tasks, "seed": self.seed}
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its transformer."""
+        return Architecture.of(self.task, self.model)
+
+    def tasks(self) -> torch.Tensor | None:
+        """Support T_M of its training distribution (M, D), or None for q_∞."""
+        return task_set(self.seed, self.num_tasks, self.task.task_dimension)
+
+    def sequences(
+        self, *stream: str | int, num_sequences: int, device: torch.device | str = "cpu"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw sequences of its q_M from a stream: xs (B, K, D), ys (B, K).
+
+        Streams are the same for every M: inputs and noise are shared, tasks differ.
+        """
+        return sample_sequences(
+            self.seed, *stream, tasks=self.tasks(), num_sequences=num_sequences, device=device,
+            **self.task.model_dump(),
+        )  # fmt: skip
+
+    def open_checkpoints(self, path: str | Path) -> CheckpointReader:
+        """Open its checkpoints; InputError if they are damaged, or of another run or model."""
+        reader = CheckpointReader(path)
+        found, settings = reader.metadata, reader.metadata.get("settings", {})
+        pairs = [
+            ("variant", self.variant, found.get("variant")),
+            ("num_tasks", format_num_tasks(self.num_tasks), found.get("num_tasks")),
+            ("seed", self.seed, found.get("seed")),
+            ("task", self.task.model_dump(), settings.get("task")),
+            ("model", self.model.model_dump(), settings.get("model")),
+        ]
+        for key, wanted, value in pairs:
+            if value != wanted:
+                raise InputError(f"{path}: expected checkpoints with {key} {wanted}, found {value}")
+        reader.check_num_parameters(num_parameters(self.architecture))
+        return reader

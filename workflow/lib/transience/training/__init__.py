@@ -1,0 +1,10 @@
+"""Stage 1: train one transformer on one task diversity, and keep its checkpoints.
+
+- `train`: the front door, Adam on fresh sequences from q_M, step by step
+- `step`: one optimiser step, which a GPU can replay
+- `state`: what is saved, and resumed from
+- `schedule`: at which steps checkpoints are taken
+- `cuda_graph`: a step on a GPU as one launch
+- `settings`: sections `training` and `checkpoints` of a configuration
+- `__main__`: the command; it resumes, keeps and stops
+"""

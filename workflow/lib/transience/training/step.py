@@ -1,0 +1,84 @@
+"""One optimiser step, in a form that a CPU runs as it is and a GPU can replay."""
+
+import torch
+
+from transience.errors import InputError
+from transience.model.loss_and_gradient import LossAndGradient
+from transience.model.operations import round_to_tf32
+from transience.model.transformer import Architecture
+from transience.problem.tasks import SequenceSampler
+from transience.training.settings import TrainingSettings
+from transience.training.state import TrainingState
+
+
+class Step:
+    """Draw a batch, take the gradient, let Adam update the parameters, all on one device.
+
+    What changes from call to call, learning rate and seeds, is set from outside and lies in tensors
+    and generators, so that a GPU can replay the work.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        batches: SequenceSampler,
+        evaluate: LossAndGradient,
+        settings: TrainingSettings,
+    ) -> None:
+        """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
+        self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
+        on_gpu = state.vector.is_cuda  # whose Adam wants the rate in float32
+        dtype = torch.float32 if on_gpu else torch.float64
+        self.rate = torch.zeros((), dtype=dtype, device=state.vector.device)
+        self.optimiser = _adam(state, self.rate, settings)
+
+    def __call__(self) -> None:
+        """Do one step, and leave the losses of its batch (B,) in ``losses``."""
+        self.losses, self.vector.grad = self.evaluate(self.vector, *self.batches.draw())
+        self.optimiser.step()
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Fuse what lies between matrix products, by torch.compile."""
+        batch = self.batches.draw()
+        self.evaluate(self.vector, *batch)  # makes its work space, which is then compiled in
+        self.evaluate = torch.compile(
+            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend
+        )
+        try:
+            self.evaluate(self.vector, *batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise InputError(
+                f"the training step could not be compiled ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}); expected Triton and a C compiler. With "
+                "TORCHDYNAMO_DISABLE=1 in the environment it runs uncompiled"
+            ) from error
+
+
+def loss_and_gradient(
+    architecture: Architecture, precision: str, device: torch.device
+) -> LossAndGradient:
+    """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
+
+    tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results too. Weights,
+    gradients and what lies between the products stay float32. On a GPU either lets all other
+    products use its tf32 units; a CPU has none and imitates their rounding.
+    """
+    on_gpu = device.type == "cuda"
+    fast = on_gpu and precision != "float32"
+    torch.set_float32_matmul_precision("high" if fast else "highest")
+    rounding = {"bf16": torch.Tensor.bfloat16, "tf32": None if on_gpu else round_to_tf32}
+    return LossAndGradient(architecture, rounding.get(precision))
+
+
+def _adam(state: TrainingState, rate: torch.Tensor, settings: TrainingSettings) -> torch.optim.Adam:
+    """Adam over the one flat vector, in the state where it was left, at the rate in a tensor."""
+    betas, on_gpu = (settings.beta1, settings.beta2), state.vector.is_cuda
+    optimiser = torch.optim.Adam(
+        [state.vector], lr=rate, betas=betas, fused=True, capturable=on_gpu
+    )
+    optimiser.state[state.vector] = {
+        "step": torch.tensor(float(state.step), device=state.vector.device),
+        "exp_avg": state.first_moment,
+        "exp_avg_sq": state.second_moment,
+    }
+    return optimiser

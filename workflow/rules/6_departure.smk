@@ -1,0 +1,47 @@
+# When and how far each run bends towards ridge and leaves it, and whether the trade-off between
+# loss and complexity predicts when.
+
+
+rule transient_ridge:
+    input:
+        probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        predictors="results/{experiment}/tables/predictors.parquet",
+        trajectory_pca="results/{experiment}/tables/trajectory_pca.parquet",
+    output:
+        transient_ridge="results/{experiment}/tables/transient_ridge.parquet",
+    log:
+        "results/{experiment}/logs/transient_ridge/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/transient_ridge/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.transient_ridge"),
+    shell:
+        "python -m transience.departure.transient_ridge {params.flags} > {log:q} 2>&1"
+
+
+rule free_energy:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        predictors="results/{experiment}/tables/predictors.parquet",
+        llc="results/{experiment}/tables/llc.parquet",
+    output:
+        free_energy="results/{experiment}/tables/free_energy.parquet",
+        free_energy_agreement="results/{experiment}/tables/free_energy_agreement.parquet",
+    log:
+        "results/{experiment}/logs/free_energy/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/free_energy/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.free_energy", "task training variants"),
+    shell:
+        "python -m transience.departure.free_energy {params.flags} > {log:q} 2>&1"
