@@ -5,9 +5,10 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +19,6 @@ from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
 from transience.files.checkpoints import CheckpointWriter
-from transience.files.metadata import Metadata
 from transience.files.tables import write_table
 from transience.files.unfinished import state_folder
 from transience.model.settings import ModelSettings
@@ -82,7 +82,7 @@ class Kept:
     saved: float  # time of the last save, in seconds of time.monotonic
 
     @classmethod
-    def of(cls, folder: Path, run: Run, steps: list[int], metadata: Metadata) -> "Kept":
+    def of(cls, folder: Path, run: Run, steps: list[int], metadata: Mapping[str, Any]) -> "Kept":
         """Go on with what this very run left in the folder, or begin."""
         path, partial = folder / "state.safetensors", folder / "checkpoints.partial"
         if not (path.exists() and partial.exists()):
