@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("Snakefile", "Makefile", "config", "envs", "workflow")
@@ -148,11 +149,18 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """A finished smoke sweep, not to be changed, and what was printed."""
-    sweep = _copy_of_sources(tmp_path_factory.mktemp("finished") / "project")
-    run = sweep.watched()
-    assert run.returncode == 0, run.stdout
-    return sweep, run.stdout
+    """A finished smoke sweep, not to be changed, and what was printed; one for all processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    project, printed = Project(shared / "finished/project"), shared / "finished/printed.txt"
+    with FileLock(shared / "finished.lock"):
+        if not printed.exists():
+            shutil.rmtree(project.folder, ignore_errors=True)
+            run = _copy_of_sources(project.folder).watched()
+            assert run.returncode == 0, run.stdout
+            printed.write_text(run.stdout)
+    return project, printed.read_text()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import torch
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 
+KILLS = 8
 RUN = "runs/baseline/M4_seed0"
 NAMES = ("training", "evaluation", "llc", "llc_trace")
 TARGETS = [f"results/smoke/{RUN}/{name}.parquet" for name in NAMES]
@@ -64,7 +65,7 @@ def same(a: Path, b: Path) -> bool:
     )
 
 
-def test_killed_at_20_random_moments(project, tmp_path):
+def test_killed_at_random_moments(project, tmp_path):
     for old, new in [
         ("num_steps: 300", "num_steps: 4000"),
         ("linear_every: 50", "linear_every: 1000"),
@@ -78,7 +79,7 @@ def test_killed_at_20_random_moments(project, tmp_path):
     training = pd.read_csv(timed, sep="\t")["s"][0]
     chance = random.Random(0)
     said, kills = set(), 0
-    while kills < 20:
+    while kills < KILLS:
         if kill_after(project, chance.uniform(0, training), chance.choice(SIGNALS)):
             kills += 1
             said |= {log.read_text() for log in logs(project)}
