@@ -1,11 +1,13 @@
 """A wrong configuration stops before any job, with lines that a reader can act on."""
 
+import json
+
 import pytest
 
 
-def refuse(project, **options) -> list[str]:
+def refuse(project, *flags, **options) -> list[str]:
     """What is printed by a run that is to be refused."""
-    run = project.snakemake(**options)
+    run = project.snakemake(*flags, **options)
     assert run.returncode == 1
     assert not (project.folder / "results").exists()
     assert "Traceback" not in run.stdout and ".smk" not in run.stdout
@@ -50,6 +52,27 @@ def test_broken_yaml_in_the_default_configuration(project):
 def test_a_name_that_leaves_the_results_folder(project):
     project.edit("config/smoke.yaml", "experiment: smoke", "experiment: ../smoke")
     assert any(line.startswith("experiment: ") for line in refuse(project))
+
+
+def test_from_another_folder_what_nobody_wrote_is_called_the_default(project, tmp_path):
+    """Where the command line alone makes a default wrong, and neither file stands where we are."""
+    (project.folder / "mine.yaml").write_text("experiment: mine\n")
+    flags = ("--directory", str(tmp_path / "elsewhere"), "--config", "training={num_steps: 400}")
+    assert refuse(project, *flags, config="mine.yaml") == [
+        "mistakes in ../project/config/config.yaml + ../project/mine.yaml",
+        "checkpoints.linear_every: expected at most training.num_steps (400); found 500 "
+        "(the default of config/config.yaml)",
+    ]
+
+
+def test_the_command_line_changes_single_keys(project):
+    target = "results/smoke/config.json"
+    run = project.snakemake(target, "--config", "training={num_steps: 400, beta1: 0.5}")
+    assert run.returncode == 0, run.stdout
+    made = json.loads((project.folder / target).read_text())
+    assert made["configuration_files"] == ["config/config.yaml", "config/smoke.yaml"]
+    changed = {key: made["training"][key] for key in ("num_steps", "beta1", "batch_size")}
+    assert changed == {"num_steps": 400, "beta1": 0.5, "batch_size": 32}
 
 
 def test_a_queued_job_refuses_an_edited_configuration(project, monkeypatch):

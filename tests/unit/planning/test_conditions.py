@@ -47,6 +47,14 @@ def test_a_value_that_nobody_wrote_is_called_the_default(training: dict, origin:
     assert line.endswith(f"; found {found}{origin}")
 
 
+@pytest.mark.parametrize("variants", [[1], {"w": 5}, {"w": {"model": None}}])
+def test_what_was_written_may_be_of_any_kind(variants: object) -> None:
+    """The end of a file is checked even if its beginning is no section."""
+    written = MINIMAL | {"variants": variants, "training": {"num_steps": 400}, "llc": None}
+    lines = configuration.validate(configuration.completed(MINIMAL) | written, written=written)
+    assert {line.partition(":")[0] for line in lines} >= {"llc", "checkpoints.linear_every"}
+
+
 def test_what_a_whole_configuration_has_of_the_defaults_was_not_written_either() -> None:
     whole = configuration.completed(MINIMAL)
     whole["training"]["num_steps"] = 400

@@ -1,7 +1,9 @@
 """The configuration as a contract: a mistake gives one line, what is missing a default."""
 
+import itertools
 import json
 import math
+import random
 import re
 import subprocess
 import sys
@@ -64,6 +66,7 @@ MISTAKES = [
     ("sweep: {seeds: [-1]}", "sweep.seeds, item 1", "an integer of at least 0; found -1"),
     ("sweep: {seeds: [0, 1, 0]}", "sweep.seeds", "each value once; found 0 and 0"),
     ("sweep: {seeds: 3}", "sweep.seeds", "a list; found 3; write [3]"),
+    ("sweep: {seeds: [4294967296]}", "sweep.seeds, item 1", "at most 4294967295; 4294967296"),
     # Task and model
     ("task: {task_dimension: 0}", "task.task_dimension", "an integer of at least 1; found 0"),
     ("task: {num_examples: 1}", "task.num_examples", "an integer of at least 2; found 1"),
@@ -117,7 +120,11 @@ MISTAKES = [
         "llc_calibration.num_tasks",
         "all, or values of sweep.num_tasks (1, 2, 4, 8, 16, 64, inf); found 5",
     ),
-    ("llc_calibration: {num_tasks: all}", "llc_calibration.num_tasks", "a list; write [all]"),
+    (
+        "llc_calibration: {num_tasks: all}",
+        "llc_calibration.num_tasks",
+        "a list of one or more, each an integer of at least 1 or inf or all; write [all]",
+    ),
     (
         "llc_calibration: {seeds: [7]}",
         "llc_calibration.seeds",
@@ -214,6 +221,22 @@ def test_a_mistake_hides_no_other_and_invents_none() -> None:
     assert len(lines_of("sweep: {num_tasks: [8, 8.0]}")) == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["sweep: {seeds: -1}", "training: {beta1: '1.0'}", "indicators: {batch_size: 1.0}"],
+)
+def test_nothing_wrong_is_advised(text: str) -> None:
+    (line,) = lines_of(text)
+    assert "write" not in line
+
+
+@pytest.mark.parametrize("name", ["~", "yes", "3", "2.5"])
+def test_a_variant_whose_name_is_no_text_hides_nothing(name: str) -> None:
+    lines = lines_of(f"variants: {{{name}: {{modle: {{}}, model: {{width: 0}}}}}}")
+    assert len(lines) == 3
+    assert sum(line.startswith("variants: expected names of at most 64") for line in lines) == 1
+
+
 def test_a_problem_that_all_variants_inherit_is_told_once() -> None:
     text = "{model: {num_heads: 5}, variants: {baseline: {}, slow: {training: {beta1: 0.5}}}}"
     assert lines_of(text) == ["model.num_heads: expected a divisor of model.width (48); found 5"]
@@ -221,6 +244,24 @@ def test_a_problem_that_all_variants_inherit_is_told_once() -> None:
 
 def test_a_problem_that_every_variant_mends_is_none() -> None:
     assert lines_of("{model: {num_heads: 5}, variants: {five: {model: {width: 40}}}}") == []
+
+
+ODD = f"""[~, true, -1, 2, 2.5, 8.0, '1e-3', '8', .inf, .nan, final, x y, [], [0, 4, 4],
+[.inf, inf], [[1]], [~], {{}}, {{1: 2}}, 2025-01-01, {10**30}, [{10**30}]]"""
+
+
+def test_nothing_that_yaml_can_hold_is_too_odd() -> None:
+    """Odd values and names anywhere, two at a time: unique lines, and no exception."""
+    chance, odd = random.Random(0), yaml.safe_load(ODD)
+    names = [*sections(), "variants", "experiment", "num_stpes", "width", None, True, 3]
+    keys = [name for keys in sections().values() for name in keys.model_fields]
+    for _, value in itertools.product(range(20), odd):
+        section, key, variant = map(chance.choice, (names, [*keys, *names], [*names, "w"]))
+        inner = chance.choice([value, {key: value}, {key: {key: value}}])
+        config = MINIMAL | {"variants": {variant: {section: inner}}}
+        config[chance.choice(names)] = chance.choice([chance.choice(odd), {key: value}])
+        lines = configuration.validate(config)
+        assert len(lines) == len(set(lines)) and not any("\n" in line for line in lines)
 
 
 # Files

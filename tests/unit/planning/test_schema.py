@@ -36,7 +36,9 @@ def test_the_schema_for_editors_is_up_to_date() -> None:
 
 def test_the_schema_is_valid_and_closed() -> None:
     Draft202012Validator.check_schema(schema())
-    variant = schema()["properties"]["variants"]["additionalProperties"]
+    variants = schema()["properties"]["variants"]
+    (variant,) = variants["patternProperties"].values()
+    assert variants["propertyNames"]["pattern"] in variants["patternProperties"]
     closed = [schema(), variant, *(schema()["properties"][name] for name in sections())]
     assert all(part["additionalProperties"] is False for part in closed)
     assert all(part["description"] for part in closed)

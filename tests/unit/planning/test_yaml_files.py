@@ -58,8 +58,10 @@ def test_decimal_numbers_are_no_slip(tmp_path: Path, number: str) -> None:
 def test_what_the_command_line_gives_is_read_as_in_a_file() -> None:
     given = {"training": {"num_steps": "400", "learning_rate": "1e-3"}, "experiment": "a: b: c"}
     given["sweep"] = {"num_tasks": ["1", "inf"], "seeds": [0]}
+    given["task"] = {"num_examples": "010", "noise_variance": "2025-13-01"}
     assert yaml_files.from_command_line(given) == {
         "training": {"num_steps": 400, "learning_rate": "1e-3"},
         "experiment": "a: b: c",
         "sweep": {"num_tasks": [1, "inf"], "seeds": [0]},
+        "task": {"num_examples": "010", "noise_variance": "2025-13-01"},
     }

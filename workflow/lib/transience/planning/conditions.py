@@ -6,13 +6,17 @@ the largest array of a stage alone; the rest of the machine's memory is left to 
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from transience.training.schedule import num_checkpoints
 
 Problem = tuple[str, str, object]  # key, what was expected, what was found
-CONDITIONS: list[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]]] = []
+Condition = Callable[..., Iterator[Problem]]
+Sizes = Callable[..., dict[str, int]]
+CONDITIONS: list[tuple[tuple[str, ...], Condition]] = []
 LARGEST_ROW = 2**31 - 1  # values in a fixed-size list of a Parquet file
+SCHEDULE = ("training.num_steps", "checkpoints.linear_every", "checkpoints.logarithmic_count")
 
 
 def problems(settings: dict[str, Any]) -> Iterator[Problem]:
@@ -23,8 +27,8 @@ def problems(settings: dict[str, Any]) -> Iterator[Problem]:
             yield from condition(*values)
 
 
-def _condition(*keys: str) -> Callable[..., Callable[..., Iterator[Problem]]]:
-    def register(function: Callable[..., Iterator[Problem]]) -> Callable[..., Iterator[Problem]]:
+def _condition(*keys: str) -> Callable[[Condition], Condition]:
+    def register(function: Condition) -> Condition:
         CONDITIONS.append((keys, function))
         return function
 
@@ -40,16 +44,18 @@ def _heads_divide_width(width: int, num_heads: int) -> Iterator[Problem]:
         yield "model.num_heads", f"a divisor of model.width ({width})", num_heads
 
 
-@_condition("training.warmup_steps", "training.num_steps")
-def _warmup_ends(warmup_steps: int, num_steps: int) -> Iterator[Problem]:
-    if warmup_steps > num_steps:
-        yield "training.warmup_steps", f"at most training.num_steps ({num_steps})", warmup_steps
+def _at_most(key: str, largest: str, value: int, bound: int) -> Iterator[Problem]:
+    if value > bound:
+        yield key, f"at most {largest} ({bound})", value
 
 
-@_condition("training.log_every", "training.num_steps")
-def _training_is_logged(log_every: int, num_steps: int) -> Iterator[Problem]:
-    if log_every > num_steps:
-        yield "training.log_every", f"at most training.num_steps ({num_steps})", log_every
+for _key, _largest in (
+    ("training.warmup_steps", "training.num_steps"),
+    ("training.log_every", "training.num_steps"),
+    ("checkpoints.linear_every", "training.num_steps"),
+    ("llc.batch_size", "llc.num_sequences"),
+):
+    _condition(_key, _largest)(partial(_at_most, _key, _largest))
 
 
 @_condition("training.divergence_loss", "task.task_dimension", "task.noise_variance")
@@ -59,48 +65,17 @@ def _start_is_no_divergence(bound: float, dimension: int, noise: float) -> Itera
         yield "training.divergence_loss", f"a number above {start}", bound
 
 
-@_condition("checkpoints.linear_every", "training.num_steps")
-def _spacing_within_training(linear_every: int, num_steps: int) -> Iterator[Problem]:
-    if linear_every > num_steps:
-        yield "checkpoints.linear_every", f"at most training.num_steps ({num_steps})", linear_every
-
-
 # Measurements
 
 
-@_condition("llc.batch_size", "llc.num_sequences")
-def _minibatch_within_data_set(batch_size: int, num_sequences: int) -> Iterator[Problem]:
-    if batch_size > num_sequences:
-        yield "llc.batch_size", f"at most llc.num_sequences ({num_sequences})", batch_size
-
-
-@_condition("llc.checkpoints", "training.num_steps")
-def _llc_within_training(checkpoints: list[int | float | str], num_steps: int) -> Iterator[Problem]:
-    for step in checkpoints:
-        if step != "final" and step > num_steps:
-            yield "llc.checkpoints", f"steps up to training.num_steps ({num_steps})", step
-    if "final" in checkpoints and num_steps in checkpoints:
-        yield "llc.checkpoints", "each checkpoint once", f"final and {num_steps}, the same"
-
-
-@_condition("llc_calibration.checkpoints", "training.num_steps")
-def _calibration_within_training(
-    checkpoints: list[int | float | str], num_steps: int
+def _within_training(
+    key: str, checkpoints: list[int | float | str], num_steps: int
 ) -> Iterator[Problem]:
     for step in checkpoints:
         if step != "final" and step > num_steps:
-            expected = f"steps up to training.num_steps ({num_steps})"
-            yield "llc_calibration.checkpoints", expected, step
-
-
-@_condition("llc_calibration.num_tasks", "sweeps.num_tasks")
-def _calibrated_diversities_are_in_the_sweep(chosen: list, swept: list) -> Iterator[Problem]:
-    yield from _in_the_sweep("num_tasks", chosen, swept)
-
-
-@_condition("llc_calibration.seeds", "sweeps.seeds")
-def _calibrated_seeds_are_in_the_sweep(chosen: list, swept: list) -> Iterator[Problem]:
-    yield from _in_the_sweep("seeds", chosen, swept)
+            yield key, f"steps up to training.num_steps ({num_steps})", step
+    if "final" in checkpoints and num_steps in checkpoints:
+        yield key, "each checkpoint once", f"final and {num_steps}, the same"
 
 
 def _in_the_sweep(key: str, chosen: list, swept: list) -> Iterator[Problem]:
@@ -111,13 +86,13 @@ def _in_the_sweep(key: str, chosen: list, swept: list) -> Iterator[Problem]:
         yield f"llc_calibration.{key}", expected, ", ".join(map(str, outside))
 
 
-@_condition(
-    "trajectory_pca.num_components",
-    "sweep.num_tasks",
-    "training.num_steps",
-    "checkpoints.linear_every",
-    "checkpoints.logarithmic_count",
-)
+for _key in ("llc.checkpoints", "llc_calibration.checkpoints"):
+    _condition(_key, "training.num_steps")(partial(_within_training, _key))
+for _key in ("num_tasks", "seeds"):
+    _condition(f"llc_calibration.{_key}", f"sweeps.{_key}")(partial(_in_the_sweep, _key))
+
+
+@_condition("trajectory_pca.num_components", "sweep.num_tasks", *SCHEDULE)
 def _pca_has_enough_rows(
     num_components: int, num_tasks: list[int | str], *schedule: int
 ) -> Iterator[Problem]:
@@ -130,10 +105,9 @@ def _pca_has_enough_rows(
 @_condition("probe.num_sequences", "task.num_examples")
 def _probe_fits_a_row(num_sequences: int, num_examples: int) -> Iterator[Problem]:
     if num_sequences * num_examples > LARGEST_ROW:
-        expected = (
-            f"at most {LARGEST_ROW // num_examples} sequences, as a Parquet row holds 2^31 - 1"
-        )
-        yield "probe.num_sequences", f"{expected} predictions", num_sequences
+        most = f"at most {LARGEST_ROW // num_examples} sequences"
+        row = "as a Parquet row holds 2^31 - 1 predictions"
+        yield "probe.num_sequences", f"{most}, {row}", num_sequences
 
 
 @_condition("figures.smoothing_window")
@@ -142,67 +116,56 @@ def _window_has_a_centre(window: int) -> Iterator[Problem]:
         yield "figures.smoothing_window", "an odd number, for a centred window", window
 
 
-# Memory
+# Memory: the function gives the sizes of an array, whose product is its number of float32
 
 
-def _fits(key: str, what: str, num_values: int, memory: int, factors: str) -> Iterator[Problem]:
-    """Float32 values of one array against half of the memory."""
-    if 4 * num_values > memory / 2:
-        expected = f"at most {memory / 2e9:.1f} GB (half of this machine's memory) for {what}"
-        yield key, expected, f"at least {4 * num_values / 1e9:,.1f} GB, {factors}"
+def _fits(key: str, what: str, *others: str) -> Callable[[Sizes], Sizes]:
+    """Register a condition on a key: an array fits half of the memory."""
+
+    def register(sizes_of: Sizes) -> Sizes:
+        @_condition("machine.memory", key, *others)
+        def condition(memory: int, *values: Any) -> Iterator[Problem]:
+            sizes = sizes_of(*values)
+            num_bytes = 4 * math.prod(sizes.values())
+            if num_bytes > memory / 2:
+                factors = " x ".join(f"{size} {word}".strip() for word, size in sizes.items())
+                most = f"at most {memory / 2e9:.1f} GB (half of this machine's memory) for {what}"
+                yield key, most, f"at least {num_bytes / 1e9:,.1f} GB, {factors}"
+
+        return sizes_of
+
+    return register
 
 
-@_condition(
-    "machine.memory",
-    "probe.num_sequences",
-    "task.num_examples",
-    "sweep.num_tasks",
-    "training.num_steps",
-    "checkpoints.linear_every",
-    "checkpoints.logarithmic_count",
-)
-def _joint_pca_fits(
-    memory: int, probe: int, num_examples: int, num_tasks: list[int | str], *schedule: int
-) -> Iterator[Problem]:
-    sizes = [len(num_tasks), num_checkpoints(*schedule), probe * num_examples]
-    factors = f"{sizes[0]} task diversities x {sizes[1]} checkpoints x {sizes[2]} predictions"
-    yield from _fits("probe.num_sequences", "the joint PCA", math.prod(sizes), memory, factors)
+@_fits("probe.num_sequences", "the joint PCA", "task.num_examples", "sweep.num_tasks", *SCHEDULE)
+def _joint_pca(num: int, num_examples: int, num_tasks: list, *schedule: int) -> dict[str, int]:
+    checkpoints, predictions = num_checkpoints(*schedule), num * num_examples
+    sizes = {"task diversities": len(num_tasks), "checkpoints": checkpoints}
+    return sizes | {"predictions": predictions}
 
 
-@_condition(
-    "machine.memory", "evaluation.num_sequences", "task.num_examples", "task.task_dimension"
-)
-def _test_sets_fit(memory: int, num: int, num_examples: int, dimension: int) -> Iterator[Problem]:
-    factors = f"3 sets x {num} sequences x {num_examples} examples x {dimension + 1} numbers"
-    values = 3 * num * num_examples * (dimension + 1)
-    yield from _fits("evaluation.num_sequences", "the test sets", values, memory, factors)
+@_fits("llc.num_sequences", "the data of the LLC", "task.num_examples", "task.task_dimension")
+def _llc_data(num: int, num_examples: int, dimension: int) -> dict[str, int]:
+    return {"sequences": num, "examples": num_examples, "numbers": dimension + 1}
 
 
-@_condition("machine.memory", "llc.num_sequences", "task.num_examples", "task.task_dimension")
-def _llc_data_fit(memory: int, num: int, num_examples: int, dimension: int) -> Iterator[Problem]:
-    factors = f"{num} sequences x {num_examples} examples x {dimension + 1} numbers"
-    values = num * num_examples * (dimension + 1)
-    yield from _fits("llc.num_sequences", "the data of the LLC", values, memory, factors)
+@_fits("evaluation.num_sequences", "the test sets", "task.num_examples", "task.task_dimension")
+def _test_sets(num: int, num_examples: int, dimension: int) -> dict[str, int]:
+    return {"sets": 3} | _llc_data(num, num_examples, dimension)
 
 
-@_condition("machine.memory", "training.batch_size", "task.num_examples", "model.width")
-def _batch_fits(memory: int, batch_size: int, num_examples: int, width: int) -> Iterator[Problem]:
-    factors = f"{batch_size} sequences x {2 * num_examples} tokens x {width} coordinates"
-    values = batch_size * 2 * num_examples * width
-    yield from _fits("training.batch_size", "the activations of a batch", values, memory, factors)
+@_fits("training.batch_size", "the activations of a batch", "task.num_examples", "model.width")
+def _batch(batch_size: int, num_examples: int, width: int) -> dict[str, int]:
+    return {"sequences": batch_size, "tokens": 2 * num_examples, "coordinates": width}
 
 
-@_condition("machine.memory", "sweep.num_tasks", "task.task_dimension")
-def _tasks_fit(memory: int, num_tasks: list[int | str], dimension: int) -> Iterator[Problem]:
+@_fits("sweep.num_tasks", "the largest task set", "task.task_dimension")
+def _task_set(num_tasks: list[int | str], dimension: int) -> dict[str, int]:
     largest = max((m for m in num_tasks if m != "inf"), default=0)
-    factors = f"{largest} tasks x {dimension} coordinates"
-    yield from _fits(
-        "sweep.num_tasks", "the largest task set", largest * dimension, memory, factors
-    )
+    return {"tasks": largest, "coordinates": dimension}
 
 
-@_condition("machine.memory", "model.width", "model.mlp_width", "model.num_layers")
-def _model_fits(memory: int, width: int, mlp_width: int, num_layers: int) -> Iterator[Problem]:
-    parameters = num_layers * width * (3 * width + 2 * mlp_width)
-    factors = f"4 x {parameters} weights (with their gradient and Adam's two averages)"
-    yield from _fits("model.width", "the model in training", 4 * parameters, memory, factors)
+@_fits("model.width", "the model in training", "model.mlp_width", "model.num_layers")
+def _model(width: int, mlp_width: int, num_layers: int) -> dict[str, int]:
+    weights = num_layers * width * (3 * width + 2 * mlp_width)
+    return {"": 4, "weights (with their gradient and Adam's two averages)": weights}

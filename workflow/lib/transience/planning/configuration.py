@@ -15,7 +15,7 @@ from typing import Any
 
 from transience.errors import InputError
 from transience.planning import conditions, schema
-from transience.planning.settings import MAY_VARY
+from transience.planning.settings import Overrides
 from transience.planning.yaml_files import DEFAULTS, load
 from transience.problem.diversity import format_num_tasks
 
@@ -47,7 +47,7 @@ def validate(
     in bytes what the sweep may be planned for, by default this machine's.
     """
     config = _with_inf_as_text(config)
-    problems = list(schema.problems(config))
+    problems = schema.problems(config)
     lines = [line for line, _ in problems]
     if isinstance(config, dict):
         for path in filter(None, (path for _, path in problems)):
@@ -129,7 +129,9 @@ def _filled(config: Config) -> Config:
     variants = filled["variants"] if isinstance(filled["variants"], dict) else {}
     filled["variants"] = {
         variant: {
-            name: _typed(name, keys) for name, keys in (overrides or {}).items() if name in MAY_VARY
+            name: _typed(name, keys)
+            for name, keys in (overrides or {}).items()
+            if name in Overrides.model_fields
         }
         for variant, overrides in variants.items()
         if isinstance(variant, str)
@@ -157,8 +159,8 @@ def _blank(config: Config, path: schema.Path) -> None:
     *parents, last = path
     is_section = len(parents) in (0, 2)  # of the configuration, or of a variant
     for parent in parents:
-        config = config.setdefault(parent, {})
-    if isinstance(config, dict):  # a path may lack a key that is null, `~: 1` in YAML
+        config = config.get(parent, {})  # without a key that is null, `~: 1` in YAML
+    if isinstance(config, dict):
         keys = schema.sections().get(last)
         config[last] = dict.fromkeys(keys.model_fields if keys else ()) if is_section else None
 
@@ -188,12 +190,19 @@ def _all_sweeps(settings: Config) -> Config:
 
 
 def _variant_lines(written: Config, settings: Config, variant: str) -> Iterator[str]:
-    bodies = [written, (written.get("variants") or {}).get(variant) or {}]
     for key, expected, found in conditions.problems(variant_settings(settings, variant)):
-        section, name = key.split(".")
-        given = isinstance(found, str) or any(name in (body.get(section) or {}) for body in bodies)
-        origin = "" if given else " (the default of config/config.yaml)"
+        path = key.split(".")
+        own = _has(written, *path) or _has(written, "variants", variant, *path)
+        origin = "" if own or isinstance(found, str) else " (the default of config/config.yaml)"
         yield f"{key}: expected {expected}; found {found}{origin}"
+
+
+def _has(body: Any, *path: str) -> bool:
+    for step in path:
+        if not isinstance(body, dict) or step not in body:
+            return False
+        body = body[step]
+    return True
 
 
 def _machine_memory() -> int:

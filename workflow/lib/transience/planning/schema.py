@@ -1,27 +1,29 @@
-"""The keys of a configuration, from the settings of all stages, and its mistakes in words.
+"""The keys of a configuration: its mistakes in words, and the JSON schema for editors.
 
 A mistake is one line: key, what was expected, what was found, and what to write instead where we
-can tell. The words come from the types themselves, so they cannot contradict them. Run as
-`python -m transience.planning.schema` it prints the JSON schema that editors check files with.
+can tell. pydantic finds it, and the JSON schema that pydantic makes of the same types has the
+words. Run as `python -m transience.planning.schema` it prints the schema that editors check with.
 """
 
+import copy
 import json
 import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from transience.planning.settings import MAY_VARY, Configuration, Variants
-from transience.planning.yaml_files import DEFAULTS
+from transience.planning.settings import Configuration
+from transience.planning.yaml_files import DEFAULTS, load
 from transience.settings import Settings, each_once
 
 Path = tuple[str | int, ...]
+Part = dict[str, Any]  # of a JSON schema
 Problem = tuple[str, Path]  # a line, and the path of the value that is wrong, or () for none
-STRICT = ConfigDict(strict=True, allow_inf_nan=False, regex_engine="python-re")
+NAME = "[key]"  # in a path of pydantic: the name of what follows, such as a variant's
 KINDS = {
     "array": "a list",
     "boolean": "true or false",
@@ -44,116 +46,129 @@ def sections() -> dict[str, type[Settings]]:
     return {name: t for name, t in types.items() if isinstance(t, type) and issubclass(t, Settings)}
 
 
-def problems(config: Any) -> Iterator[Problem]:
-    """Everything that is wrong with a configuration by itself, in the order of its keys."""
-    if not isinstance(config, dict):
-        yield f"configuration: expected {KINDS['object']}; found {_found(config)}", ()
-        return
-    if "experiment" not in config:
-        yield (
-            f"experiment: expected {_expected(_part(Configuration, 'experiment'))}; found none",
-            (),
-        )
-    if "sweep" not in config:
-        yield f"sweep: expected {KINDS['object']}; found none", ()
-    yield from _unknown((), config, list(Configuration.model_fields))
-    for name, value in config.items():
-        if name in sections():
-            yield from _section((name,), value, sections()[name])
-        elif name == "variants":
-            yield from _variants(value)
-        elif name in Configuration.model_fields:
-            yield from _value((name,), value, Configuration)
+def problems(config: Any) -> list[Problem]:
+    """Everything that is wrong with a configuration by itself, in the order of its sections."""
+    order = {name: number for number, name in enumerate(Configuration.model_fields)}
+    wrong = sorted(_wrong(config), key=lambda found: order.get(next(iter(found[1]), None), -1))
+    return list(dict.fromkeys(_in_words(config, *found) for found in wrong))
 
 
-def _section(path: Path, values: Any, keys: type[Settings]) -> Iterator[Problem]:
-    if not isinstance(values, dict):
-        yield f"{_dotted(path)}: expected {KINDS['object']}; found {_found(values)}", path
-        return
-    yield from _unknown(path, values, list(keys.model_fields))
-    for name, value in values.items():
-        if name in keys.model_fields:
-            yield from _value((*path, name), value, keys)
-
-
-def _variants(variants: Any) -> Iterator[Problem]:
-    if not isinstance(variants, dict) or not variants:
-        expected = _expected(_part(Configuration, "variants"))
-        yield f"variants: expected {expected}; found {_found(variants)}", ("variants",)
-        return
-    for name, overrides in variants.items():
-        yield from ((line, ()) for line, _ in _value(("variants",), name, Variants, "name"))
-        path = ("variants", name)
-        if not isinstance(overrides, dict):
-            line = f"{_dotted(path)}: expected {KINDS['object']}; found {_found(overrides)}"
-            yield line, path
-            continue
-        yield from _unknown(path, overrides, list(MAY_VARY))
-        for section in [section for section in overrides if section in MAY_VARY]:
-            yield from _section((*path, section), overrides[section], sections()[section])
-
-
-def _value(path: Path, value: Any, keys: type[Settings], key: str = "") -> Iterator[Problem]:
-    """Problems of one value, or of the items of a list."""
-    key = key or str(path[-1])
-    part, wrong = _part(keys, key), dict(_wrong(_adapter(keys, key), value))
-    for place, found in wrong.items():
-        inner = part["items"] if place else part
-        words = _found(found) + _remedy(inner, found, _adapter(keys, key), listed=bool(place))
-        yield f"{_dotted((*path, *place))}: expected {_expected(inner)}; found {words}", path
-    if isinstance(value, list) and part.get("type") == "array":
-        try:
-            each_once(value)
-        except ValueError as error:
-            yield f"{_dotted(path)}: expected each value once; found {error}", path
-
-
-def _wrong(adapter: TypeAdapter, value: Any) -> Iterator[tuple[Path, Any]]:
-    """What is wrong: the value itself, or which of its items."""
-    for number, item in enumerate(value if isinstance(value, list) else [value]):
-        if type(item) is int and abs(item) >= 2**63:  # no table holds it
-            yield (number,) if isinstance(value, list) else (), item
+def _wrong(config: Any) -> Iterator[tuple[str, Path, Any]]:
+    """Kind, location and value of what pydantic refuses, and of what it would let pass."""
     try:
-        adapter.validate_python(value)
+        Configuration.model_validate(config)
     except ValidationError as error:
-        for found in error.errors():
-            if found["type"] != "value_error":  # see `each_once`
-                yield found["loc"][:1], found["input"]
+        for found in error.errors(include_url=False):
+            kind, location = found["type"], found["loc"]
+            has_default = kind == "missing" and location not in (("experiment",), ("sweep",))
+            if not has_default and kind != "value_error":  # pydantic's `each_once` is told below
+                yield kind, location, found["input"]
+    for location, part, value in _known(config):
+        if type(value) is int and abs(value) >= 2**63 and "integer" in _kinds(part):
+            yield "too_large", location, value
+        elif isinstance(value, list) and part.get("type") == "array":
+            try:
+                each_once(value)
+            except ValueError as error:
+                yield "repeated", location, str(error)
+
+
+def _known(values: Any, path: Path = ()) -> Iterator[tuple[Path, Part, Any]]:
+    """Everything below a path that the schema has a place for, with its part of the schema."""
+    inner = {dict: lambda: values.items(), list: lambda: enumerate(values)}.get(type(values))
+    for step, value in inner() if inner else ():
+        place, part = _place((*path, step))
+        if len(place) > len(path):
+            yield place, part, value
+            yield from _known(value, place)
+
+
+# The JSON schema
 
 
 @cache
-def _adapter(keys: type[Settings], key: str) -> TypeAdapter:
-    field = keys.model_fields[key]
-    return TypeAdapter(Annotated[field.annotation, field], config=STRICT)
+def _schema() -> Part:
+    whole = Configuration.model_json_schema()
+    return _plain(whole, whole.pop("$defs"))
 
 
-@cache
-def _part(keys: type[Settings], key: str) -> dict[str, Any]:
-    """JSON schema of one key."""
-    return _adapter(keys, key).json_schema()
+def _plain(part: Any, types: dict[str, Part]) -> Any:
+    """pydantic's schema without references, titles and required keys; texts on one line."""
+    if isinstance(part, list):
+        return [_plain(one, types) for one in part]
+    if not isinstance(part, dict):
+        return " ".join(part.split()) if isinstance(part, str) else part
+    part = types[part["$ref"].split("/")[-1]] if "$ref" in part else part
+    return {key: _plain(part[key], types) for key in part if key not in ("title", "required")}
+
+
+def _place(location: Path) -> tuple[Path, Part]:
+    """As much of pydantic's location as the schema has a place for, and its part of the schema.
+
+    An unknown key has none, nor has the choice between two types, of which pydantic names each.
+    """
+    part, path = _schema(), ()
+    for step in location:
+        if "items" in part:
+            part = part["items"]
+        elif "patternProperties" in part:
+            if location[-1] == NAME:
+                return (*path, NAME), part["propertyNames"]
+            (part,) = part["patternProperties"].values()
+        elif step in part.get("properties", {}):
+            part = part["properties"][step]
+        else:
+            break
+        path += (step,)
+    return path, part
+
+
+def editor_schema() -> Part:
+    """JSON schema of a configuration file, with the defaults of config/config.yaml."""
+    whole, defaults = copy.deepcopy(_schema()), load(DEFAULTS)
+    for name, part in whole["properties"].items():
+        if name in sections():
+            for key, leaf in part["properties"].items():
+                leaf["default"] = defaults[name][key]
+        else:
+            part["default"] = defaults[name]
+    (overrides,) = whole["properties"]["variants"]["patternProperties"].values()
+    overrides["properties"] = {
+        name: {"$ref": f"#/properties/{name}"} for name in overrides["properties"]
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 
 # Words
 
 
-def _dotted(path: Path) -> str:
-    """A path in words: `sweep.num_tasks, item 2`."""
-    parts = (f", item {part + 1}" if type(part) is int else f".{part}" for part in path)
-    return "".join(parts).lstrip(".")
+def _in_words(config: Any, kind: str, location: Path, value: Any) -> Problem:
+    place, part = _place(location)
+    if kind in ("extra_forbidden", "invalid_key"):
+        key = location[-1] if kind == "extra_forbidden" else value  # which may be true, or null
+        return _unknown(config, place, str(key), list(part["properties"]))
+    path = place[: 4 if place[:1] == ("variants",) else 2]  # of a whole list, not of its item
+    items = "".join(f", item {number + 1}" for number in place[len(path) :])
+    key = ".".join(str(step) for step in path if step != NAME) or "configuration"
+    if kind == "repeated":
+        return f"{key}: expected each value once; found {value}", path
+    found = "none" if kind == "missing" else _found(value) + _remedy(place, part, value)
+    line = f"{key}{items}: expected {_expected(part)}; found {found}"
+    return line, () if kind == "missing" or place[-1:] == (NAME,) else path
 
 
-def _unknown(path: Path, section: dict, known: list[str]) -> Iterator[Problem]:
+def _unknown(config: Any, path: Path, key: str, known: list[str]) -> Problem:
     """A typo puts the key that was meant in doubt, so that is the path given."""
-    for key in [key for key in section if key not in known]:
-        others = sections().items()
-        elsewhere = [f"{name}.{key}" for name, keys in others if key in keys.model_fields]
-        near = [] if elsewhere else get_close_matches(str(key), known, 1)
-        if near or elsewhere:
-            advice = f"did you mean {' or '.join(near or elsewhere)}?"
-        else:
-            advice = f"expected one of {', '.join(known)}"
-        meant = (*path, *near) if near and near[0] not in section else ()
-        yield f"{_dotted((*path, str(key)))}: unknown key; {advice}", meant
+    elsewhere = [f"{name}.{key}" for name, keys in sections().items() if key in keys.model_fields]
+    near = [] if elsewhere else get_close_matches(key, known, 1)
+    if near or elsewhere:
+        advice = f"did you mean {' or '.join(near or elsewhere)}?"
+    else:
+        advice = f"expected one of {', '.join(known)}"
+    for step in path:
+        config = config.get(step, {})
+    meant = (*path, *near) if near and near[0] not in config else ()
+    return f"{'.'.join(map(str, (*path, key)))}: unknown key; {advice}", meant
 
 
 def _expected(part: dict[str, Any]) -> str:
@@ -165,10 +180,11 @@ def _expected(part: dict[str, Any]) -> str:
     if "enum" in part:
         return "one of " + ", ".join(part["enum"])
     if "anyOf" in part:
-        return " or ".join(map(_expected, part["anyOf"]))
+        choices = (" or ".join(one.get("enum", [])) or _expected(one) for one in part["anyOf"])
+        return " or ".join(choices)
     if part.get("type") == "array":
         return f"a list of one or more, each {_expected(part['items'])}"
-    bounds = [f"{words} {part[bound]:g}" for bound, words in BOUNDS.items() if bound in part]
+    bounds = [f"{words} {part[bound]}" for bound, words in BOUNDS.items() if bound in part]
     return " ".join([KINDS[part.get("type", "object")], " and ".join(bounds)]).strip()
 
 
@@ -184,21 +200,33 @@ def _found(value: Any) -> str:
     return kind + (text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def _remedy(part: dict[str, Any], value: Any, adapter: TypeAdapter, *, listed: bool) -> str:
+def _kinds(part: Part) -> set[str | None]:
+    return {choice.get("type") for choice in part.get("anyOf", [part])}
+
+
+def _remedy(place: Path, part: Part, value: Any) -> str:
     """What to write instead, where the value shows what was meant and that would do."""
-    kinds = {choice.get("type") for choice in part.get("anyOf", [part])}
-    written = None
+    kinds, written = _kinds(part), None
     if isinstance(value, str | float) and kinds & {"integer", "number"}:
         written = _as_yaml_number(str(value), integer="integer" in kinds)
     elif "array" in kinds and not isinstance(value, list | dict):
         written = f"[{value}]"
     elif "string" in kinds and not isinstance(value, bool | None):
         written = f'"{value}"'
-    if written is None:
-        return ""
-    meant = yaml.safe_load(written)
-    would_do = not any(_wrong(adapter, [meant] if listed else meant))
+    would_do = written is not None and not _is_wrong(place, yaml.safe_load(written))
     return f"; write {written}" if would_do else ""
+
+
+def _is_wrong(place: Path, value: Any) -> bool:
+    *parents, last = place
+    if type(last) is int:  # an item of a list
+        last, config = 0, [value]
+    else:
+        config = {value: {}} if last == NAME else {last: value}
+    for step in reversed(parents):
+        config = {step: config}
+    wrong = (_place(location)[0] for _, location, _ in _wrong(config))
+    return any(path[: len(place)] == (*parents, last) for path in wrong)
 
 
 def _as_yaml_number(text: str, *, integer: bool) -> str | None:
@@ -212,52 +240,6 @@ def _as_yaml_number(text: str, *, integer: bool) -> str | None:
     mantissa, _, exponent = text.strip().lower().partition("e")
     mantissa += "" if "." in mantissa else ".0"
     return f"{mantissa}e{int(exponent):+d}" if exponent else mantissa
-
-
-# The schema for editors
-
-
-def editor_schema() -> dict[str, Any]:
-    """JSON schema of a configuration file, with the defaults of config/config.yaml."""
-    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
-    parts = {
-        name: _object(
-            keys.__doc__,
-            {
-                key: {**_part(keys, key), "default": defaults[name][key]}
-                for key in keys.model_fields
-            },
-        )
-        for name, keys in sections().items()
-    }
-    override = _object("Overrides, written like the sections themselves.", {
-        name: {"$ref": f"#/properties/{name}"} for name in MAY_VARY
-    })  # fmt: skip
-    variants = _part(Configuration, "variants") | {"additionalProperties": override}
-    parts["experiment"] = _part(Configuration, "experiment") | {"default": defaults["experiment"]}
-    parts["variants"] = variants | {"default": defaults["variants"]}
-    whole = _object("Configuration of a sweep.", {name: parts[name] for name in defaults})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_one_line(whole)}
-
-
-def _object(description: str | None, properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-    }
-
-
-def _one_line(part: Any) -> Any:
-    """Descriptions without the line breaks of their source, patterns as editors write them."""
-    if isinstance(part, list):
-        return [_one_line(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    texts = {key: part[key] for key in ("description", "pattern") if isinstance(part.get(key), str)}
-    clean = {key: " ".join(text.split()).replace(r"\Z", "$") for key, text in texts.items()}
-    return {key: _one_line(value) for key, value in part.items()} | clean
 
 
 if __name__ == "__main__":

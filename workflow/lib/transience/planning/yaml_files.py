@@ -24,9 +24,12 @@ def from_command_line(value: Any) -> Any:
         return {key: from_command_line(one) for key, one in value.items()}
     if isinstance(value, list):
         return [from_command_line(one) for one in value]
+    if not isinstance(value, str):
+        return value
     try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
+        odd = any(_node_problems(yaml.compose(value, Loader=yaml.SafeLoader)))
+        return value if odd else yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):  # ValueError: 2025-13-01
         return value
 
 
