@@ -16,11 +16,10 @@ import torch
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 
-KILLS = 8
 RUN = "runs/baseline/M4_seed0"
 NAMES = ("training", "evaluation", "llc", "llc_trace")
 TARGETS = [f"results/smoke/{RUN}/{name}.parquet" for name in NAMES]
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL)  # one after another
 
 
 def logs(project) -> dict[Path, int]:
@@ -28,11 +27,20 @@ def logs(project) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in project.results.glob("logs/*/*.log")}
 
 
-def kill_after(project, seconds: float, number: int) -> bool:
-    """Kill the sweep and all its jobs so long after the first started; False if it ended before."""
+def kill_after(project, seconds: float, number: int, *, saved: bool) -> bool:
+    """Kill the sweep and all its jobs so long after the first started; False if it ended before.
+
+    With ``saved``, so long after a training saved its state.
+    """
     before = logs(project)
     process = project.start(*TARGETS, "--nolock")
-    while logs(project) == before:  # Snakemake's own start, however slow the machine
+
+    def begun() -> bool:  # Snakemake's own start left out, however slow the machine
+        if saved:
+            return any((project.results / ".resume").rglob("state.safetensors"))
+        return logs(project) != before
+
+    while not begun():
         if process.poll() is not None:
             return False
         time.sleep(0.1)
@@ -79,8 +87,10 @@ def test_killed_at_random_moments(project, tmp_path):
     training = pd.read_csv(timed, sep="\t")["s"][0]
     chance = random.Random(0)
     said, kills = set(), 0
-    while kills < KILLS:
-        if kill_after(project, chance.uniform(0, training), chance.choice(SIGNALS)):
+    while kills < len(SIGNALS):
+        saved = kills == 0  # the first right after a save, so that one training is resumed for sure
+        moment = 0.0 if saved else chance.uniform(0, training)
+        if kill_after(project, moment, SIGNALS[kills], saved=saved):
             kills += 1
             said |= {log.read_text() for log in logs(project)}
         else:  # done in spite of the kills: once more
