@@ -1,5 +1,10 @@
 """What Snakemake plans for a configuration, with no results there."""
 
+import os
+import re
+
+import pytest
+
 RUNS = 6  # of the smoke sweep: three task diversities, two seeds
 SWEEP = {
     "configuration": 1,
@@ -73,3 +78,40 @@ def test_a_calibration_is_planned_on_demand_and_for_the_runs_chosen(project):
         assert planned == calibration | {
             "train": runs, "calibrate_llc": runs, "llc_calibration": 1,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "there", "device", "gpus", "told"),
+    [
+        ((), True, "cuda", 1, "auto found a GPU"),
+        ((), False, "cpu", 0, None),
+        (("--jobs", "4"), True, "cpu", 0, "auto is cpu on a cluster"),
+    ],
+)
+def test_auto_is_a_device_that_is_counted(project, monkeypatch, words, there, device, gpus, told):
+    """A program and a version are made up, as no machine of the tests need have a GPU."""
+    project.edit("config/smoke.yaml", "device: cpu", "device: auto")
+    program = project.folder / "bin/nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'GPU 0: made up'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0" if there else "")
+    package = project.folder / "workflow/lib/torch-2.13.0+cu130.dist-info/METADATA"
+    package.parent.mkdir()
+    package.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0+cu130\n")
+    target = "results/smoke/runs/baseline/M4_seed1/training.parquet"
+    run = project.snakemake(target, "--dry-run", "--printshellcmds", *words)
+    assert f"--device {device} " in run.stdout
+    assert f" gpu={gpus}," in run.stdout
+    lines = re.findall(r"^execution\.device: (.*)$", run.stdout, re.MULTILINE)
+    assert len(lines) == bool(told) and all(line.startswith(told) for line in lines)
+
+
+@pytest.mark.parametrize(("words", "limit"), [((), 1), (("--resources", "gpu=3"), 3)])
+def test_jobs_on_a_gpu_take_turns(project, words, limit):
+    """Unless someone says how many may share it; this job needs none."""
+    project.edit("config/smoke.yaml", "device: cpu", "device: cuda")
+    run = project.snakemake("results/smoke/config.json", *words)
+    assert run.returncode == 0
+    assert re.search(rf"^Provided resources: .*gpu\W+{limit}\b", run.stdout, re.MULTILINE)

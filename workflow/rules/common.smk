@@ -3,7 +3,9 @@
 import shlex
 
 import yaml
+from snakemake.logging import logger
 from transience.figures.captions import captions, filled
+from transience.planning import gpus
 from transience.planning.code_digest import code_digest
 from transience.problem.diversity import format_num_tasks
 
@@ -25,7 +27,30 @@ if not workflow.deployment_settings.deployment_method:
 
 shell.prefix(JOB_PATHS)
 
-GPUS = int(config["execution"]["device"] == "cuda")
+# Where jobs compute. Only who goes on a cluster gives a number of jobs besides the cores; a job there
+# is told what was decided here. On this machine jobs on GPUs take turns (--resources gpu=2: two).
+PLACE = {
+    "cluster": workflow.resource_settings.nodes is not None,
+    "own_torch": not workflow.deployment_settings.deployment_method,
+}
+DEVICE = gpus.resolved(config["execution"]["device"], **PLACE)
+if workflow.is_main_process:
+    os.environ.update(TRANSIENCE_DEVICE=DEVICE)
+    if line := gpus.note(config["execution"]["device"], **PLACE):
+        logger.info(line)
+else:
+    DEVICE = os.environ.get("TRANSIENCE_DEVICE", "cpu")
+GPUS = int(DEVICE == "cuda")
+if GPUS and workflow.is_main_process and not PLACE["cluster"]:
+    if "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", 1)
+
+
+onstart:
+    if workflow.is_main_process and any(
+        job.resources.get("gpu") for job in workflow.dag.needrun_jobs()
+    ):
+        stop_at(list(filter(None, [gpus.problem(**PLACE)])))
 
 
 wildcard_constraints:
@@ -56,7 +81,7 @@ def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> di
 
     def flags(wildcards, input, output, threads) -> str:
         words = ["--settings", cfg(wildcards), "--code", code(wildcards)]
-        words += ["--device", config["execution"]["device"], "--threads", str(threads)]
+        words += ["--device", DEVICE, "--threads", str(threads)]
         for name, value in (*wildcards.items(), *input.items(), *output.items()):
             if name != "experiment":
                 values = [value] if isinstance(value, str) else value

@@ -22,7 +22,7 @@ def use_device(name: str, *, threads: int) -> torch.device:
     torch.set_num_threads(threads)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise InputError("execution.device: expected a CUDA device, found none; use auto or cpu")
+        raise InputError("execution.device: expected a CUDA device, found none; write cpu")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 

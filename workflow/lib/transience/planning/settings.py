@@ -40,7 +40,8 @@ class ExecutionSettings(Settings):
     """How jobs run. Changing it recomputes nothing."""
 
     device: Literal["auto", "cpu", "cuda"] = key("none")
-    """auto uses a GPU if the machine that runs the job has one."""
+    """auto is cuda where Snakemake is started on a machine with a GPU and runs its jobs there, else
+    cpu, also on a cluster. On a cluster cuda asks for a GPU for each job."""
     threads: int = key("threads", ge=1)
     """CPU threads of a job. Several jobs with one thread each finish sooner than one with several.
     Runs are bit-identical for equal thread counts only."""
