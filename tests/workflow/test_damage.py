@@ -172,3 +172,19 @@ def test_a_machine_that_lacks_what_was_asked_for(project, monkeypatch, old, new,
     assert nothing.endswith("Nothing was started:") or "mistakes in" in nothing
     assert re.fullmatch(line, last), run.stdout
     assert "FAILED" not in run.stdout and "Traceback" not in run.stdout
+
+
+@pytest.mark.parametrize("before", ["", "print('step 1', flush=True)"])
+def test_a_job_killed_from_outside_says_so(project, before):
+    """Whether it had said anything or not."""
+    start = f'if __name__ == "__main__":\n    {before}\n    import os; os.kill(os.getpid(), 9)'
+    project.edit(
+        "workflow/lib/transience/training/__main__.py", 'if __name__ == "__main__":', start
+    )
+    run = project.watched(f"results/smoke/{RUN}/training.parquet")
+    assert run.returncode == 1
+    lines = run.stdout.splitlines()
+    failed = lines.index("FAILED  train baseline M=4 seed=0")
+    assert lines[failed + 1].startswith("    ended by signal 9 (SIGKILL), mostly the system, when")
+    assert lines[failed + 2 : -2] == (["    step 1"] if before else [])
+    assert len(lines) == 5 + bool(before)

@@ -14,7 +14,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_sweep import LogHandler
-from snakemake_logger_plugin_sweep.progress import Job, Progress, duration, errors, last_line
+from snakemake_logger_plugin_sweep.progress import Job, Progress, death, duration, errors, last_line
 
 
 def job(rule: str, started: float, log: Path | None = None) -> Job:
@@ -63,12 +63,70 @@ def test_a_failed_job_says_why_and_where(progress, tmp_path):
 def test_a_traceback_is_shown_by_its_end(tmp_path):
     log = tmp_path / "log"
     log.write_text("".join(f"line {n}\n" for n in range(5000)))
-    assert errors(log, most=2) == ["line 4998", "line 4999"]
+    assert errors(log) == [f"line {n}" for n in range(4980, 5000)]
+    assert errors(log, told=True) == ["line 4997", "line 4998", "line 4999"]
 
 
 def test_an_empty_log_is_told(tmp_path):
     (tmp_path / "log").touch()
     assert errors(tmp_path / "log") == ["its log is empty"]
+
+
+FAILED = "RuleException:\nCalledProcessError in file 'x.smk', line 25:\nCommand '{}; {}"
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("' died with <Signals.SIGKILL: 9>.", "ended by signal 9 (SIGKILL), mostly the system, "),
+        ("' returned non-zero exit status 137.", "ended by signal 9 (SIGKILL), mostly the "),
+        ("' returned non-zero exit status 143.", "ended by signal 15 (SIGTERM), mostly "),
+        ("' died with <Signals.SIGUSR1: 10>.", "ended by signal 10 (SIGUSR1)"),
+        ("' died with unknown signal 99.", "ended by signal 99"),
+        ("' returned non-zero exit status 1.", None),
+        ("' returned non-zero exit status 255.", None),
+        ("' --variant 'exit status 137' ended.' returned non-zero exit status 1.", None),
+        ("nothing of the kind", None),
+    ],
+)
+def test_a_signal_is_told_from_an_error(end, told):
+    found = death(FAILED.format("export PATH=x", "python -m transience.training" + end))
+    assert found is None if told is None else found.startswith(told)
+
+
+@pytest.mark.parametrize("lines", ["", "step 1\nstep 2\n", "error: the batch is too large\n"])
+def test_a_killed_job_says_so_whatever_is_in_its_log(tmp_path, capsys, lines):
+    """Snakemake tells how commands ended before it names their jobs, perhaps in another order."""
+    handler = LogHandler(SimpleNamespace(dryrun=False, quiet=None), None)
+    log = tmp_path / "train.log"
+    log.write_text(lines)
+    ends = {1: "' died with <Signals.SIGKILL: 9>.", 2: "' returned non-zero exit status 1."}
+    records = [started_job(log) | {"jobid": number} for number in ends]
+    records += [
+        {"event": LogEvent.ERROR, "msg": FAILED.format("export PATH=x", f"seed={number}{end}")}
+        for number, end in ends.items()
+    ]
+    records += [
+        {"event": LogEvent.JOB_ERROR, "jobid": number, "shellcmd": f"seed={number}"}
+        for number in reversed(ends)
+    ]
+    for record in records:
+        handler.handle(logging.makeLogRecord({"levelno": logging.ERROR} | record))
+    other, killed = capsys.readouterr().err.split("FAILED")[1:]
+    shown = [f"    {line}" for line in lines.splitlines()]
+    known = "    ended by signal 9 (SIGKILL), mostly the system, when memory runs out: "
+    first, *rest, last = killed.splitlines()[1:]
+    assert first.startswith(known) and rest == shown and last == f"    log: {log}"
+    assert other.splitlines()[1:] == [*(shown or ["    its log is empty"]), f"    log: {log}"]
+
+
+def test_what_a_cluster_says_of_a_job_is_shown(tmp_path, capsys):
+    handler = LogHandler(SimpleNamespace(dryrun=False, quiet=None), None)
+    said = "SLURM-job '7' failed, SLURM status is: 'OUT_OF_MEMORY'."
+    error = {"event": LogEvent.JOB_ERROR, "jobid": 1, "rule_msg": said, "shellcmd": "python"}
+    for record in (started_job(tmp_path / "train.log"), error):
+        handler.handle(logging.makeLogRecord({"levelno": logging.ERROR} | record))
+    assert f"    {said}\n" in capsys.readouterr().err
 
 
 def test_the_last_line_is_that_of_this_run(tmp_path):

@@ -20,12 +20,13 @@ TABLES = {
     for kind in ("runs", "tables")
 }
 
-# The interpreter that runs Snakemake runs the jobs too, unless conda was asked for.
-JOB_PATHS = f"export PYTHONPATH='{Path(workflow.basedir, 'workflow/lib')}'; "
+# The interpreter that runs Snakemake runs the jobs too, unless conda was asked for. It takes the place
+# of the shell, which would print the whole command of a job that was killed.
+JOB_PATHS = f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflow/lib')))}; "
 if not workflow.deployment_settings.deployment_method:
-    JOB_PATHS += f"export PATH='{Path(sys.executable).parent}':$PATH; "
+    JOB_PATHS += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
-shell.prefix(JOB_PATHS)
+shell.prefix(JOB_PATHS + "exec ")
 
 # Where jobs compute. Only who goes on a cluster gives a number of jobs besides the cores; a job there
 # is told what was decided here. On this machine jobs on GPUs take turns (--resources gpu=2: two).

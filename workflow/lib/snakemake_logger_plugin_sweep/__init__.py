@@ -19,10 +19,11 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_sweep.progress import Job, Progress, duration, last_line
+from snakemake_logger_plugin_sweep.progress import Job, Progress, death, duration, last_line
 
 # What Snakemake says about a failed job besides its JOB_ERROR, and at every start, step and end.
-REPEATED = ("Exiting because a job", "At least one job did not", "CalledProcessError in file")
+REPEATED = ("Exiting because a job", "At least one job did not")
+COMMAND_FAILED = "CalledProcessError in file"
 USUAL = (
     *("Assuming ", "Building DAG", "Using shell", "Config file", "Conda environments: ignored"),
     *("Group jobs", "Select jobs", "Complete log", "Elapsed time"),
@@ -46,6 +47,7 @@ class LogHandler(LogHandlerBase):
         self.live: list[str] = []
         self.closed = Event()
         self.said: set[str] = set()
+        self.ends: list[str] = []  # of commands that failed, until their jobs are told
         about = self.common_settings.quiet or ()  # then Snakemake doesn't say which jobs finish
         self.quiet = Quietness.PROGRESS in about or Quietness.ALL in about
         logging.raiseExceptions = False  # a full disk would print a traceback for each record
@@ -85,7 +87,9 @@ class LogHandler(LogHandlerBase):
             if line and not self.quiet:
                 yield line
         elif event == LogEvent.JOB_ERROR:
-            yield from self.progress.fail(record.jobid)
+            yield from self.progress.fail(record.jobid, self._end(record))
+        elif COMMAND_FAILED in record.getMessage():
+            self.ends.append(record.getMessage())
         elif (
             event in (None, LogEvent.ERROR, LogEvent.GROUP_ERROR) and record.levelno > logging.DEBUG
         ):
@@ -93,6 +97,16 @@ class LogHandler(LogHandlerBase):
             if message and message not in self.said:
                 self.said.add(message)
                 yield message
+
+    def _end(self, record: logging.LogRecord) -> str | None:
+        """What ended a failed job, if not its command itself: a signal, or what a cluster says."""
+        command = getattr(record, "shellcmd", None) or "\0"
+        # A very long command stands in a script of its own, which the message names instead.
+        ends = [end for end in self.ends if command in end or "shell_tmp." in end]
+        if ends:
+            self.ends.remove(ends[0])
+            return death(ends[0])
+        return next(iter((getattr(record, "rule_msg", None) or "").splitlines()), None)
 
     def _plan(self, record: logging.LogRecord) -> Iterator[str]:
         if self.common_settings.dryrun:

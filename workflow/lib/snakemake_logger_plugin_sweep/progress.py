@@ -1,5 +1,7 @@
 """How far a sweep is: counts of jobs, their times, and an estimate of the time left."""
 
+import re
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,20 @@ RELATIVE_COST = {"train": 100, "llc": 40, "evaluate": 15, "indicators": 10}
 OTHER_COST = 3
 TARGET = "all"
 FULL_DISK = 2**20  # bytes; with less, a job can't even say what is wrong
+# How Snakemake words the end of a command, and what mostly sends a signal.
+DEATH = re.compile(r"died with (?:<Signals\.\w+: |unknown signal )(\d+)|exit status (\d+)")
+SENDERS = {
+    signal.SIGKILL: "mostly the system, when memory runs out: use fewer --cores or smaller batches",
+    signal.SIGTERM: "mostly someone's kill, a batch system's time limit, or a shutdown",
+    signal.SIGHUP: "mostly a terminal that was closed: start it in tmux or screen",
+    signal.SIGINT: "mostly someone's Ctrl-C",
+    signal.SIGXCPU: "a limit on processor time: see ulimit -t",
+    signal.SIGXFSZ: "a limit on the size of files: see ulimit -f",
+    signal.SIGBUS: "mostly a full disk or /dev/shm, or a file that was cut off while it was read",
+    signal.SIGILL: "mostly a library built for another processor",
+    signal.SIGSEGV: "a fault in a library, or too small a stack",
+    signal.SIGABRT: "a library gave up, perhaps as memory ran out",
+}
 
 
 @dataclass(frozen=True)
@@ -64,11 +80,13 @@ class Progress:
         left = self.seconds_left(now)
         return f"{line}; about {duration(left)} left" if left else line
 
-    def fail(self, number: int) -> list[str]:
-        """A job failed; its name, the error in its log, and where the log is."""
+    def fail(self, number: int, end: str | None = None) -> list[str]:
+        """A job failed; its name, what ended it, the error in its log, and where the log is."""
         self.failed += 1
         job = self.running.pop(number)
-        found = [*errors(job.log), f"log: {job.log}"] if job.log else []
+        found = [end] if end else []
+        if job.log:
+            found += [*errors(job.log, told=bool(end)), f"log: {job.log}"]
         return [f"FAILED  {job.name}", *(f"    {line}" for line in found)]
 
     def seconds_left(self, now: float) -> float | None:
@@ -95,12 +113,32 @@ def cost(rule: str) -> int:
     return RELATIVE_COST.get(rule, OTHER_COST)
 
 
-def errors(log: Path, most: int = 20) -> list[str]:
-    """The line of a log in which a command says what is wrong, or else its last lines."""
+def death(message: str) -> str | None:
+    """Which signal ended a command, by Snakemake's message, and what mostly sends it.
+
+    A shell that outlives its command passes signal 9 on as exit status 137.
+    """
+    ends = DEATH.findall(message)  # what comes before the last is the command itself
+    if not ends:
+        return None
+    number = int(ends[-1][0] or int(ends[-1][1]) - 128)
+    if number not in {*signal.Signals}:
+        return f"ended by signal {number}" if ends[-1][0] else None
+    named = signal.Signals(number)
+    sender = SENDERS.get(named, "")
+    return f"ended by signal {number} ({named.name}){sender and f', {sender}'}"
+
+
+def errors(log: Path, *, told: bool = False) -> list[str]:
+    """The line of a log in which a command says what is wrong, or else its last lines.
+
+    ``told``: it is known otherwise what is wrong, so few will do.
+    """
     lines = _tail(log)
     said = [line for line in lines if line.startswith("error: ")]
     full = disk_usage(log.parent).free < FULL_DISK
-    return said or lines[-most:] or ["no space left on the disk" if full else "its log is empty"]
+    silent = ["no space left on the disk"] if full else [] if told else ["its log is empty"]
+    return said or lines[-3 if told else -20 :] or silent
 
 
 def last_line(job: Job) -> str:
