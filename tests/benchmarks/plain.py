@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class PlainTransformer(nn.Module):
-    """Same function and parameter names as `transience.transformer`, without its switches."""
+    """Same function and parameter names as `transience.model.transformer`, without its switches."""
 
     def __init__(self, a: Architecture, *, fused_attention: bool = False) -> None:
         super().__init__()

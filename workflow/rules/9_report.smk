@@ -1,27 +1,9 @@
-# The page that a reader opens, and the whole configuration, defaults filled in, that it came from.
+# The page that a reader opens.
 
 PAGE_PARTS = [
     Path(workflow.basedir, "workflow/report", name)
     for name in ("template.html", "captions.yaml", "explorer.js", "sorting.js")
 ]
-
-
-rule configuration:
-    output:
-        "results/{experiment}/config.json",
-    log:
-        "results/{experiment}/logs/configuration.log",
-    benchmark:
-        "results/{experiment}/benchmarks/configuration.tsv"
-    priority: 3
-    conda:
-        "../../envs/transience.yaml"
-    resources:
-        **asks(mem_mb=1000, runtime=10),
-    params:
-        cfg=as_parameter(config, *config, configuration_files=FILES),
-    shell:
-        "printf %s {params.cfg:q} | python -m json.tool --no-ensure-ascii - {output:q} 2> {log:q}"
 
 
 rule report:

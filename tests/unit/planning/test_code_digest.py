@@ -149,6 +149,14 @@ def test_training_depends_on_little():
     assert names(ROOT, "training") == folders
 
 
+def test_what_a_setting_may_be_is_no_part_of_a_digest(sources):
+    """Units, bounds and words say which values are let in, not what is computed with them."""
+    edit(sources, "stage.py", "factor: int = 2", "factor: int = key('steps', ge=1)")
+    before = code_digest(STAGE, root=sources)
+    edit(sources, "stage.py", "key('steps', ge=1)", "key('optimiser steps', ge=2)")
+    assert code_digest(STAGE, root=sources) == before
+
+
 @pytest.mark.parametrize("stage", ["training", "evaluation", "complexity.llc"])
 def test_what_a_run_is_counts_wherever_its_flags_are_read(stage):
     assert {"run", "problem.tasks"} <= names(ROOT, stage)

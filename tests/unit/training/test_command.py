@@ -113,3 +113,22 @@ def test_a_damaged_state_starts_again(tmp_path, environment):
     )
     assert "damaged; starting again at step 0" in done.stderr
     assert CheckpointReader(tmp_path / "c.safetensors").steps[-1] == 1500
+
+
+def test_checkpoints_that_lack_their_end_start_again(tmp_path, environment):
+    """Else a run that goes on would end well, with zeros for the checkpoints that were cut off."""
+    changes = {"num_steps": 1500, "log_every": 100}
+    process = subprocess.Popen(
+        command(tmp_path, **changes), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(tmp_path.glob("state/*/state.safetensors")), process)
+    process.kill()
+    process.communicate(timeout=60)
+    (partial,) = tmp_path.glob("state/*/checkpoints.partial")
+    partial.write_bytes(partial.read_bytes()[:-500])
+    done = subprocess.run(
+        command(tmp_path, **changes), env=environment, check=True, capture_output=True, text=True
+    )
+    assert f"{partial}: expected " in done.stderr and "starting again at step 0" in done.stderr
+    reader = CheckpointReader(tmp_path / "c.safetensors")
+    assert all(reader.parameters(index).any() for index in range(len(reader)))

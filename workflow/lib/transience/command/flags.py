@@ -50,6 +50,12 @@ def add_files(flags: argparse.ArgumentParser, *names: str, lists: Sequence[str] 
         flags.add_argument(flag, type=Path, required=True, metavar="FILE", **several)
 
 
+def add_state_dir(flags: argparse.ArgumentParser) -> None:
+    """Add the flag for the folder in which a killed command keeps what it has."""
+    words = "folder of its state, made for it and removed with all that is in it"
+    flags.add_argument("--state-dir", type=Path, required=True, help=words)
+
+
 def run_of(args: argparse.Namespace) -> Run:
     """The run that `--variant`, `--num-tasks` and `--seed` name, of a parser with `of_run`."""
     from transience.run import Run

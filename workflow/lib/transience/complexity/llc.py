@@ -106,7 +106,9 @@ def main() -> None:
     What a killed job had finished, checkpoint by checkpoint, waits in `--state-dir`.
     """
     parser = flags.parser(main.__doc__, LLCReads, of_run=True)
-    parser.add_argument("--state-dir", type=Path, required=True, help="where to keep its state")
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="folder of its state, removed at the end"
+    )
     flags.add_files(parser, "checkpoints", "llc", "llc_trace")
     args = parser.parse_args()
     run, device = flags.run_of(args), use_device(args.device, threads=args.threads)

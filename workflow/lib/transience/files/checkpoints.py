@@ -24,7 +24,10 @@ class CheckpointWriter:
     def __init__(
         self, path: Path, steps: list[int], num_parameters: int, metadata: dict[str, Any]
     ) -> None:
-        """Open or begin the file at ``path``; metadata is kept as JSON in its header."""
+        """Open or begin the file at ``path``; metadata is kept as JSON in its header.
+
+        InputError if a file that was begun before has not the size that it was given then.
+        """
         self.path, self.row_bytes = path, 4 * num_parameters
         self.index = {step: row for row, step in enumerate(steps)}
         if not path.exists():
@@ -32,6 +35,9 @@ class CheckpointWriter:
         self.file = path.open("r+b")
         header_bytes = int.from_bytes(self.file.read(8), "little")
         self.start = 8 + header_bytes + 8 * len(steps)
+        expected, found = self.start + len(steps) * self.row_bytes, path.stat().st_size
+        if found != expected:
+            raise InputError(f"{path}: expected {expected} bytes, found {found}")
 
     def write(self, step: int, vector: torch.Tensor) -> None:
         """Write the parameters (P,) of one step."""

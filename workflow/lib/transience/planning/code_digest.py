@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SAYS_WHAT_MAY_BE = ("key", "Field", "ConfigDict")  # units, bounds and words of settings
 IGNORED = "transience.command"  # flags, progress, provenance: no number
 
 
@@ -60,7 +61,7 @@ def _meaning(source: str) -> tuple[str, tuple[str, ...]]:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Drops docstrings, of attributes too, and the text of messages: errors, print, help."""
+    """Drops docstrings, of attributes too, the text of messages, and what a setting may be."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if _is_text(node.value) else self.generic_visit(node)
@@ -69,6 +70,8 @@ class _WithoutWords(ast.NodeTransformer):
         return _Silent().visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id in SAYS_WHAT_MAY_BE:
+            return ast.Call(node.func, [], [])
         prints = isinstance(node.func, ast.Name) and node.func.id == "print"
         files = {ast.unparse(word.value) for word in node.keywords if word.arg == "file"}
         to_screen = prints and files <= {"sys.stderr", "sys.stdout"}

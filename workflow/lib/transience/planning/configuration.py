@@ -193,7 +193,13 @@ def _variant_lines(written: Config, settings: Config, variant: str) -> Iterator[
     for key, expected, found in conditions.problems(variant_settings(settings, variant)):
         path = key.split(".")
         own = _has(written, *path) or _has(written, "variants", variant, *path)
-        origin = "" if own or isinstance(found, str) else " (the default of config/config.yaml)"
+        default = "the default of config/config.yaml"
+        if own:
+            origin = ""
+        elif isinstance(found, str):  # a sum over several keys
+            origin = f"; {path[1]} is {default}"
+        else:
+            origin = f" ({default})"
         yield f"{key}: expected {expected}; found {found}{origin}"
 
 

@@ -6,11 +6,18 @@ Snakemake would meet an unwritable folder with a traceback, in the middle of the
 import base64
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 SNAKEMAKE = Path(".snakemake")
+
+
+def stop_at(lines: list[str]) -> None:
+    """End before any job with these lines, if there are any, and no traceback."""
+    if lines:
+        sys.exit("\n".join(["Nothing was started:", *lines]))
 
 
 def problems(results: Path, config: dict[str, Any], files: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
+from transience.errors import InputError
 from transience.files.checkpoints import CheckpointWriter
 from transience.files.tables import write_table
 from transience.files.unfinished import state_folder
@@ -43,7 +44,9 @@ class TrainingReads(flags.Reads):
 def main() -> None:
     """Train one model and keep its checkpoints."""
     parser = flags.parser(main.__doc__, TrainingReads, of_run=True)
-    parser.add_argument("--state-dir", type=Path, required=True, help="where to keep its state")
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="folder of its state, removed at the end"
+    )
     parser.add_argument("--save-state-every", type=float, default=60.0, metavar="SECONDS")
     flags.add_files(parser, "checkpoints", "training")
     args = parser.parse_args()
@@ -85,11 +88,15 @@ class Kept:
     def of(cls, folder: Path, run: Run, steps: list[int], metadata: Mapping[str, Any]) -> "Kept":
         """Go on with what this very run left in the folder, or begin."""
         path, partial = folder / "state.safetensors", folder / "checkpoints.partial"
-        if not (path.exists() and partial.exists()):
-            path.unlink(missing_ok=True)
-            partial.unlink(missing_ok=True)
-        size = num_parameters(run.architecture)
-        return cls(path, CheckpointWriter(partial, steps, size, metadata), time.monotonic())
+        rest = (steps, num_parameters(run.architecture), metadata)
+        if path.exists() and partial.exists():
+            try:
+                return cls(path, CheckpointWriter(partial, *rest), time.monotonic())
+            except InputError as error:
+                print(f"{error}; starting again at step 0", file=sys.stderr)
+        path.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+        return cls(path, CheckpointWriter(partial, *rest), time.monotonic())
 
     def state(self, run: Run, device: torch.device) -> TrainingState:
         """Where to start: at the saved state, or at the initial parameters."""

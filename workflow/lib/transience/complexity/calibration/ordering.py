@@ -1,7 +1,7 @@
 """Do other SGLD settings than the configured one put task diversities in another order?
 
 For every pair of M the difference of their LLC (mean over seeds and chains) under the configured
-setting is set beside that under each other setting of `transience.llc_calibration`.
+setting is set beside that under each other setting of `calibrate`.
 
 Errors are of two kinds. That of chains is for these models: chain c of every M of a seed has the
 same noise and the same choice of minibatches, so differences are taken chain by chain. That of
