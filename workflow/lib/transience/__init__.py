@@ -6,9 +6,9 @@ the rule files in workflow/rules bear the same names. Each package's docstring m
 What every stage stands on:
 
 - `problem`: task sets, sequences, and the ideal predictors dMMSE_M and ridge
+- `files`: tables, checkpoints, and what they say of where they come from
 - `model`: the transformer, its loss and gradient
 - `run`: one model of a sweep, with its problem
-- `files`: tables, checkpoints, and what they say of where they come from
 - `command`: flags, progress, errors in one line; nothing here changes a number
 - `settings`, `errors`: what typed settings are, and the one error that a user is meant to read
 

@@ -1,4 +1,4 @@
-"""Collect the tables of runs into one table of the sweep."""
+"""Stage 4: collect the tables of runs into one table of the sweep."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Typed settings: what each stage's own `settings.py` declares, one class a section.
 
-A field says its type, range and unit, and the text below it what it means. There are no defaults
-here: config/config.yaml has them. No module of settings imports torch, as Snakemake reads them.
+A field says its type, range and unit, and the text below it what it means. The defaults of a
+configuration stand in config/config.yaml. None of these modules imports torch: Snakemake reads all.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The paper's claims (its sections 4 and 5), and ours, each a function of a sweep's tables.
+"""Stage 7: the paper's claims (its sections 4 and 5) and ours, each a function of a sweep's tables.
 
 The paper names M at its own scale (D = 8). Here a claim is put in terms of the sweep's own M:
 the *lowest*, the *intermediate* (finite, above the lowest), and infinity. Where a sweep has not

@@ -1,4 +1,4 @@
-"""Departures from ridge: which runs come near the general solution, when they leave, and why then.
+"""Stage 6: departures from ridge: which runs come near the general solution, when they leave, why.
 
 - `transient_ridge`: t_crit, distances then and at the end, and the bend towards ridge; a command
 - `free_energy`: does the trade-off of loss and complexity predict when a run leaves? a command

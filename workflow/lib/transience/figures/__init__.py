@@ -1,4 +1,4 @@
-"""Figures of a sweep, each a function of the tables that it reads and of a smoothing window.
+"""Stage 8: figures of a sweep, each a function of the tables that it reads and a smoothing window.
 
 - `draw`: the front door: draw a figure by its name, save it; it loads that figure alone
 - `__main__`: the command

@@ -1,4 +1,4 @@
-"""The report: one page of HTML that needs nothing else, made from tables, figures, configuration.
+"""Stage 9: one page of HTML that needs nothing else, from tables, figures and configuration.
 
 - `page`: the front door: render the page
 - `__main__`: the command

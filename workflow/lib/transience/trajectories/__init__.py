@@ -1,4 +1,4 @@
-"""Trajectories in function space: where the checkpoints of all task diversities go.
+"""Stage 5: trajectories in function space: where the checkpoints of all task diversities go.
 
 A checkpoint is the vector of its predictions on the probe, and so are dMMSE_M and ridge.
 
