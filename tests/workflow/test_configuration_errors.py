@@ -59,7 +59,7 @@ def test_from_another_folder_what_nobody_wrote_is_called_the_default(project, tm
     (project.folder / "mine.yaml").write_text("experiment: mine\n")
     flags = ("--directory", str(tmp_path / "elsewhere"), "--config", "training={num_steps: 400}")
     assert refuse(project, *flags, config="mine.yaml") == [
-        "mistakes in ../project/config/config.yaml + ../project/mine.yaml",
+        "mistakes in ../project/config/config.yaml + ../project/mine.yaml + --config",
         "checkpoints.linear_every: expected at most training.num_steps (400); found 500 "
         "(the default of config/config.yaml)",
     ]
