@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,12 @@ def planned_jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
 def project(tmp_path: Path) -> Project:
     """The sources, and no results."""
     return _copy_of_sources(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Factory of copies of the sources, for a sweep that several tests share."""
+    return lambda: _copy_of_sources(tmp_path_factory.mktemp("sources") / "project")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from transience.files import tables
 def test_the_command_writes_every_claim(tmp_path, monkeypatch):
     sweep = made_up_sweep([1.0, 8.0, 64.0, float("inf")], 2)
     words = ["claims", "--settings", '{"experiment": "e"}', "--claims", str(tmp_path / "claims")]
-    metadata = {"variant": "baseline", "num_tasks": ["1", "8"], "seed": 0}
+    metadata = {"variant": "baseline", "num_tasks": ["1", "8", "64", "inf"], "seed": [0, 1]}
     paths = [tmp_path / f"{name}.parquet" for name in sweep]
     for path in paths:
         tables.write_table(path, path.stem, sweep[path.stem], metadata)

@@ -13,14 +13,14 @@ from transience.figures.captions import PAGE, captions
 from transience.files.tables import write_table
 from transience.report import __main__ as command
 
-PNG = b"\x89PNG\r\n"
+PNG = b"\x89PNG\r\n" + b"IEND\xaeB`\x82"
 
 
 def test_the_command_writes_the_page_and_names_a_missing_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = made_up_sweep([1.0, math.inf], 1)
-    words = ["report", "--settings", '{"experiment": "e"}', "--report", tmp_path / "page.html"]
+    words = ["report", "--settings", '{"experiment": "laptop"}', "--report", tmp_path / "page.html"]
     paths = [tmp_path / f"{name}.parquet" for name in tables]
     for path in paths:
         write_table(path, path.stem, tables[path.stem], {"commit": "abc123"})

@@ -1,8 +1,11 @@
 """Files that are missing, undeclared or cut off are told, each in a line."""
 
 import json
+import math
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 RUN = "runs/baseline/M4_seed0"
@@ -39,6 +42,19 @@ def test_a_truncated_file_is_one_line(results, file):
     (line,) = results.problems()
     assert line.startswith(f"small/{file}: expected ")
     assert line.endswith(f"; {AGAIN}")
+
+
+@pytest.mark.parametrize(("name", "column"), [("training", "batch_loss"), ("probe", "predictions")])
+def test_nan_where_a_number_is_wanted(results, name, column):
+    path = results.folder / f"{RUN}/{name}.parquet"
+    table = pq.ParquetFile(path).read()
+    index, type_ = table.column_names.index(column), table.schema.field(column).type
+    values = table[column].to_pylist()
+    values[0] = [*values[0][1:], math.nan] if name == "probe" else math.nan
+    changed = table.set_column(index, column, pa.array(values, type_))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+    line = f"small/{RUN}/{name}.parquet: expected numbers in '{column}', found 1 nan; {AGAIN}"
+    assert line in results.problems()
 
 
 def test_metadata_that_is_no_json_is_damage(results):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from transience.command.inputs import check
 from transience.errors import InputError
 from transience.settings import Settings
 
@@ -22,11 +23,24 @@ class Reads(Settings):
     experiment: str
 
 
+class _Parser(argparse.ArgumentParser):
+    """Besides reading flags, checks the files that they name, those not to be read included."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the flags; see `inputs.check` for the InputError."""
+        found = super().parse_args(args, namespace)
+        for value in vars(found).values():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path):
+                    check(path, found.settings.experiment)
+        return found
+
+
 def parser(
     description: str | None, reads: type[Reads] = Reads, *, of_run: bool = False
 ) -> argparse.ArgumentParser:
     """Parser with the flags that every command has, and with those that name a run."""
-    flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    flags = _Parser(description=description, allow_abbrev=False)
     flags.add_argument(
         "--settings", type=_settings(reads), required=True, help="slice of the configuration: JSON"
     )

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from transience.command.device import device_name
 from transience.command.flags import as_metadata
+from transience.errors import InputError
 from transience.files.metadata import Metadata, of_runs
+from transience.files.tables import RUN_KEYS
 
 if TYPE_CHECKING:
     from transience.run import Run
@@ -31,7 +33,12 @@ def of_run(args: argparse.Namespace, run: Run, device: str) -> Metadata:
 
 def of_sweep(args: argparse.Namespace, inputs: Sequence[Mapping[str, Any]]) -> Metadata:
     """Metadata of a file of the sweep, made on the CPU from tables with this metadata."""
-    return _described(args, of_runs(inputs), "cpu")
+    try:
+        return _described(args, of_runs(inputs), "cpu")
+    except KeyError as error:
+        raise InputError(
+            f"metadata of the tables read: expected {', '.join(RUN_KEYS)}, found no {error}"
+        ) from None
 
 
 def _described(args: argparse.Namespace, runs: Mapping[str, Any], device: str) -> Metadata:

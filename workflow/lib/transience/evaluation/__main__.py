@@ -8,6 +8,7 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
+from transience.errors import InputError
 from transience.evaluation.evaluate import evaluate, evaluation_sets
 from transience.evaluation.result_tables import evaluation_table, predictors_table, probe_table
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
@@ -52,7 +53,13 @@ def _watched(reader: CheckpointReader, run: Run) -> Iterator[torch.Tensor]:
     """Checkpoints one by one, with a report of how far that is."""
     progress = Progress(len(reader), label("evaluate", run), "checkpoint")
     for index in range(len(reader)):
-        yield reader.parameters(index)
+        parameters = reader.parameters(index)
+        if missing := int((~parameters.isfinite()).sum()):
+            raise InputError(
+                f"{reader.path}, step {reader.steps[index]}: expected finite parameters, found "
+                f"{missing} that are not"
+            )
+        yield parameters
         progress.update(index + 1)
 
 

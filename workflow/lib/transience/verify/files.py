@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from transience.errors import InputError
 from transience.figures.captions import captions
 from transience.files.checkpoints import CheckpointReader
-from transience.files.tables import read_metadata, read_table, schemas
+from transience.files.tables import LIST, read_metadata, read_table, schemas
 from transience.model.settings import ModelSettings
 from transience.planning import configuration
 from transience.planning.schema import sections
@@ -135,13 +136,23 @@ def open_file(path: Path, name: str) -> File:
     """Read the table of a name, or checkpoints; InputError if it is damaged."""
     try:
         if name != CHECKPOINTS:
-            read_table(path, name)
+            _check_numbers(path, read_table(path, name), name)
         metadata = read_metadata(path) if name != CHECKPOINTS else CheckpointReader(path).metadata
         return File(path, name, metadata)
     except InputError as error:
         raise InputError(f"{error}; delete it and {AGAIN}") from None
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise InputError(File(path, name, {}).problem(name, _damage(error))) from None
+
+
+def _check_numbers(path: Path, frame: pd.DataFrame, name: str) -> None:
+    """InputError for one that is none (nan) where the schema wants one."""
+    for column in [column for column in schemas()[name].columns if not column.nullable]:
+        values = frame[column.name]
+        lists = column.dtype == LIST
+        each = (np.isnan(row).sum() for row in values) if lists else values.isna()
+        if missing := int(sum(each)):
+            raise InputError(f"{path}: expected numbers in '{column.name}', found {missing} nan")
 
 
 def _damage(error: Exception) -> str:
