@@ -28,3 +28,20 @@ def test_the_figure_is_labelled_and_legible(steps: list[int]) -> None:
     shown = texts(figure)
     assert overlapping(shown) == []
     assert min(text.get_fontsize() for text in shown) >= 7
+
+
+@pytest.mark.parametrize("num_tasks", [(math.inf,), (1.0, 8.0)])
+@pytest.mark.parametrize("diverged", [False, True])
+def test_one_m_alone_and_diverged_chains_are_drawn(num_tasks: tuple, diverged: bool) -> None:
+    calibration = made_up(num_tasks=num_tasks)
+    if diverged:
+        numbers = ["llc", "centred_llc", "descent", "loss_rise_fraction", "acceptance", "rhat"]
+        calibration[numbers], calibration["diverged"] = math.nan, True
+    read = {
+        "llc_calibration": calibration,
+        "llc_curvature": made_up_curvature(calibration),
+        "llc_ordering": ordering_table(calibration),
+    }
+    said = [text.get_text() for text in texts(draw("llc_calibration", read))]
+    assert ("one M, nothing to order" in said) == (len(num_tasks) == 1)
+    assert ("every difference is missing" in said) == (len(num_tasks) > 1 and diverged)

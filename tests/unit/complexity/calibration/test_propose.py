@@ -1,8 +1,10 @@
 """The verdict on a setting, and the one proposed, on tables whose verdicts are known."""
 
 import json
+import math
 from pathlib import Path
 
+import pytest
 import yaml
 from made_up_calibration import ALLOWED, CONFIGURED, made_up, made_up_curvature
 
@@ -84,3 +86,20 @@ def test_the_command_writes_orderings_and_proposal(tmp_path: Path, monkeypatch) 
     assert tables.read_metadata(tmp_path / "llc_ordering")["seed"] == [0, 1]
     proposed = propose(*frames.values(), CONFIGURED).model_dump()
     assert yaml.safe_load((tmp_path / "proposal").read_text()) == {"llc": proposed}
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+def test_one_m_alone_has_no_order_to_keep(tmp_path: Path, diverged: bool) -> None:
+    calibration = made_up(num_tasks=(8.0,))
+    if diverged:
+        calibration["loss_rise_fraction"], calibration["diverged"] = math.nan, True
+    ordering = ordering_table(calibration)
+    tables.write_table(tmp_path / "ordering", "llc_ordering", ordering, {})
+    assert tables.read_table(tmp_path / "ordering", "llc_ordering").empty
+    criteria = list(judge(calibration, made_up_curvature(calibration), ordering, CONFIGURED))
+    assert [one.finding for one in criteria if "there is one M only" in one.finding] == [
+        "ε/2 reverses no order of M, as there is one M only",
+        "4 nβ at fixed γ/nβ reverses no order of M, as there is one M only",
+    ]
+    assert ("all (a chain diverged)" in criteria[1].finding) == diverged
+    assert all(one.passes for one in criteria) != diverged

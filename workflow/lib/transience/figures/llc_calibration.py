@@ -144,6 +144,9 @@ def _draw_orders(axes: Axes, ordering: pd.DataFrame) -> None:
                 x, y, shape, color=style.TRAINED_COLOUR, markersize=3, markeredgewidth=0.6,
                 markerfacecolor=style.TRAINED_COLOUR if look["filled"] else "none",
             )  # fmt: skip
+    if ordering[["configured_difference", "difference"]].isna().any(axis=1).all():
+        reason = "every difference is missing" if len(ordering) else "one M, nothing to order"
+        style.nothing_to_show(axes, reason)
     limit *= 1.5
     for sign in (-1, 1):
         axes.fill_between([0, sign * limit], 0, -sign * limit, color="#c00000", alpha=0.08, lw=0)

@@ -58,6 +58,8 @@ STYLE = {
 }
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
+NO_FINITE = "no finite M in this sweep"
+NO_LLC = "every estimate is missing: chains diverged"
 MAX_KEY_ENTRIES = 12
 MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
 
@@ -109,7 +111,7 @@ class DiversityScale:
 
     def key_values(self) -> tuple[float, ...]:
         """Values for a key of bounded length: all, or those at powers of a base, and inf."""
-        every = math.ceil(len(self.finite) / (MAX_KEY_ENTRIES - 1))
+        every = max(1, math.ceil(len(self.finite) / (MAX_KEY_ENTRIES - 1)))
         chosen = [*self._thinned(), self.finite[::every] + self.infinite]
         return next(values for values in chosen if len(values) <= MAX_KEY_ENTRIES)
 
@@ -181,8 +183,10 @@ def plain_log_axis(axes: Axes, which: str = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def diversity_key(figure: Figure, scale: DiversityScale) -> Legend:
-    """Key of the colours of M, to the right of all panels."""
+def diversity_key(figure: Figure, scale: DiversityScale) -> Legend | None:
+    """Key of the colours of M, to the right of all panels; none for a scale without values."""
+    if not scale.values:
+        return None
     shown = scale.key_values()
     handles = [Line2D([], [], label=symbol(value), **scale.line(value)) for value in shown]
     title = "M" if len(shown) == len(scale.values) else "M (selected)"
@@ -198,6 +202,14 @@ def marker(shape: str, label: str, **overrides: Any) -> Line2D:
     """Entry of a key for a marker."""
     look = {"color": "#444444", "markersize": 4.5, "linestyle": "none"} | overrides
     return Line2D([], [], marker=shape, label=label, **look)
+
+
+def nothing_to_show(axes: Axes, reason: str) -> None:
+    """Say in the middle of an empty panel why it is empty: `no finite M in this sweep`."""
+    axes.text(
+        0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED,
+        backgroundcolor="white",
+    )  # fmt: skip
 
 
 def panel_title(axes: Axes, letter: str, text: str) -> None:

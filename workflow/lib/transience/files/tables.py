@@ -56,6 +56,7 @@ class Schema:
     files: list[str]
     columns: tuple[Column, ...]
     sorted: bool = True  # rows by their keys, or in the order in which they come
+    may_be_empty: bool = False  # whether it may have no rows
 
     @property
     def keys(self) -> list[str]:
@@ -180,7 +181,7 @@ def _check_type(what: str, column: Column, found: pa.DataType) -> None:
 
 
 def _check_rows(what: str, schema: Schema, table: pa.Table) -> None:
-    if table.num_rows == 0:
+    if table.num_rows == 0 and not schema.may_be_empty:
         raise InputError(f"{what}: expected rows, found none")
     for column in schema.columns:
         empty = table[column.name].null_count

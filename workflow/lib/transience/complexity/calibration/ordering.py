@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 
 from transience.complexity.calibration.grid import CONFIGURED
+from transience.files.tables import schemas
 
 ESTIMATES = ("centred_llc", "llc")
 RESOLVED = 2.0  # errors of chains by which a difference must be off 0 to count
 
 
 def ordering_table(calibration: pd.DataFrame) -> pd.DataFrame:
-    """Table `llc_ordering` from table `llc_calibration`."""
+    """Table `llc_ordering` from table `llc_calibration`; of one M alone there are no rows."""
     rows = []
     for (variant, step), group in calibration.groupby(["variant", "step"]):
         others = [name for name in group["setting"].unique() if name != CONFIGURED]
@@ -34,7 +35,8 @@ def ordering_table(calibration: pd.DataFrame) -> pd.DataFrame:
             keys = {"variant": variant, "step": step, "estimate": estimate, "setting": name}
             for pair in _pairs(first, second):
                 rows.append(keys | pair | {"rank_correlation": correlation})
-    return pd.DataFrame(rows)
+    columns = [column.name for column in schemas()["llc_ordering"].columns]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _by_diversity(group: pd.DataFrame, setting: str, estimate: str) -> dict[float, np.ndarray]:

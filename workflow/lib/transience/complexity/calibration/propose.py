@@ -116,24 +116,32 @@ def _stays_local(calibration: pd.DataFrame) -> Criterion:
     values = rises["loss_rise_fraction"]
     tried = calibration.groupby("setting")["nbeta"].first()
     others = (
-        f"{values[name]:.1%} at nβ = {tried[name]:g}" for name in PLATEAU if name != CONFIGURED
+        f"{_percent(values[name])} at nβ = {tried[name]:g}"
+        for name in PLATEAU
+        if name != CONFIGURED
     )
     return Criterion(
         bool(values[CONFIGURED] <= MAX_LOSS_RISE),
-        f"the loss rises by at most {values[CONFIGURED]:.1%} of its range (at most "
+        f"the loss rises by at most {_percent(values[CONFIGURED])} of its range (at most "
         f"{MAX_LOSS_RISE:.0%}), at {_where(rises.loc[CONFIGURED])}; {', '.join(others)}",
     )
 
 
+def _percent(rise: float) -> str:
+    return f"{rise:.1%}" if math.isfinite(rise) else "all (a chain diverged)"
+
+
 def _keeps_order(rows: pd.DataFrame, name: str) -> Criterion:
     """Whether a setting reverses no order of the centred estimates; that at w* is told as well."""
+    change = {"half_step_size": "ε/2", "fourfold_nbeta": "4 nβ at fixed γ/nβ"}[name]
+    if rows.empty:
+        return Criterion(True, f"{change} reverses no order of M, as there is one M only")
     counts = rows.groupby("estimate")["order"].value_counts()
     centred, at_checkpoint = (
         {order: counts.get((estimate, order), 0) for order in ("reversed", "unresolved", "missing")}
         for estimate in ("centred_llc", "llc")
     )
     correlations = rows.groupby("estimate")["rank_correlation"].min()
-    change = {"half_step_size": "ε/2", "fourfold_nbeta": "4 nβ at fixed γ/nβ"}[name]
     return Criterion(
         bool(centred["reversed"] + centred["missing"] == 0),
         f"{change} reverses {centred['reversed']} of {len(rows) // 2} orders of M by the centred "
