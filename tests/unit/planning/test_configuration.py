@@ -132,12 +132,6 @@ MISTAKES = [
     ),
     ("llc_calibration: {checkpoints: [10001]}", "llc_calibration.checkpoints", "found 10001"),
     ("trajectory_pca: {num_components: 5}", "trajectory_pca.num_components", "at most 4; found 5"),
-    (
-        "{sweep: {num_tasks: [8]}, checkpoints: {linear_every: 10000, logarithmic_count: 2}}",
-        "trajectory_pca.num_components",
-        "at most 2, task diversities (1) x checkpoints (3) - 1; found 4 "
-        "(the default of config/config.yaml)",
-    ),
     ("figures: {smoothing_window: 4}", "figures.smoothing_window", "an odd number; found 4"),
     ("execution: {device: gpu}", "execution.device", "one of auto, cpu, cuda; the text 'gpu'"),
     ("execution: {threads: 0}", "execution.threads", "an integer of at least 1; found 0"),

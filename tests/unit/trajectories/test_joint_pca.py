@@ -138,13 +138,19 @@ def test_probes_of_different_sequences_are_refused(tmp_path: Path, monkeypatch, 
     assert f"{probes[2]}: expected the probe of {probes[0]}" in capsys.readouterr().err
 
 
-def test_too_many_components_name_the_variant_and_seed(tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_what_checkpoints_do_not_span_is_missing(rank: int, tmp_path: Path, monkeypatch):
     short = [
-        Trajectory(one.num_tasks, one.steps[:1], one.checkpoints[:1], one.ideal)
-        for one in trajectories()
+        Trajectory(one.num_tasks, one.steps[: rank + 1], one.checkpoints[: rank + 1], one.ideal)
+        for one in trajectories()[:1]
     ]
-    with pytest.raises(SystemExit):
-        run_command(tmp_path, [write_probe(tmp_path, one) for one in short], monkeypatch)
-    said = capsys.readouterr().err
-    assert "trajectory_pca.num_components: expected at most 2" in said
-    assert "found 4 (variant baseline, seed 0)" in said and said.count("\n") == 1
+    run_command(tmp_path, [write_probe(tmp_path, one) for one in short], monkeypatch)
+    points = tables.read_table(tmp_path / "points", "trajectory_pca")
+    assert points[["pc1", "pc2", "pc3", "pc4"]].notna().all().tolist() == [
+        number <= rank for number in (1, 2, 3, 4)
+    ]
+    components = tables.read_table(tmp_path / "components", "trajectory_pca_components")
+    assert len(components) == max(rank, 1) * B * K  # the first is always there, if missing
+    assert components["loading"].notna().all() == (rank > 0)
+    fractions = components.groupby("component")["explained_variance_fraction"].first()
+    assert fractions.sum() == pytest.approx(float(rank > 0))

@@ -19,6 +19,7 @@ from transience.trajectories.robustness import (
     random_walk_variances,
     reordered_deflections,
     schedule_angles,
+    subspace_table,
 )
 from transience.trajectories.trajectory import Trajectory
 
@@ -115,6 +116,31 @@ def test_a_detour_by_ridge_is_no_matter_of_chance():
 def test_a_straight_path_is_the_same_in_every_order():
     straight = run_of([(t, 0.0) for t in np.linspace(0, 1, 9)])
     np.testing.assert_allclose(reordered_deflections(straight, np.random.default_rng(0)), 0.0)
+
+
+def still(count: int = 3) -> Trajectory:
+    """A run whose predictions never change."""
+    return Trajectory(4.0, list(range(count)), np.ones((count, 24)), np.zeros((2, 24)))
+
+
+def test_a_run_that_never_moves_has_missing_values_and_no_angles():
+    points = trajectory_table(joint_pca([still()], 4), [still()])
+    table = subspace_table([still()], points, num_examples=3, seed=0)
+    assert set(table["quantity"]) == {
+        *("variance", "reordered_median", "reordered_95", "reordered_share")
+    }
+    assert table["value"].isna().all()
+
+
+def test_checkpoints_on_a_line_have_one_angle():
+    line = Trajectory(4.0, [0, 1, 2, 3], np.outer(np.arange(4.0), np.ones(24)), np.zeros((2, 24)))
+    assert angles(probe_size_angles(line.checkpoints, num_examples=3)).keys() == {
+        ("1", 1), ("4", 1)
+    }  # fmt: skip
+    points = trajectory_table(joint_pca([line], 4), [line])
+    table = subspace_table([line], points, num_examples=3, seed=0)
+    bends = table[table["quantity"].str.startswith("reordered")]
+    assert len(bends) == 3 and bends["value"].isna().all()
 
 
 def test_infinity_has_no_order_to_test():

@@ -88,3 +88,17 @@ def test_deflection_towards_ridge(path: list, expected: float, angle: float):
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     turned, dmmse, ridge = (np.array(one) @ turn + [7, -2] for one in (path, [10, 0], [6, 4]))
     assert deflection(turned, dmmse, ridge) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[0.1, 0.2], [0.7, 1.4], [0.3, 0.6]],  # ridge is on the line, up to rounding
+        [[0.1], [0.7], [0.3]],
+        [[1.0, 2.0], [1.0, 2.0], [3.0, 1.0]],  # starts at dMMSE_M
+        [[], [], []],
+    ],
+)
+def test_no_deflection_where_ridge_is_not_beside_the_line(points: list):
+    start, dmmse, ridge = map(np.array, points)
+    assert math.isnan(deflection(np.stack([start, dmmse]), dmmse, ridge))

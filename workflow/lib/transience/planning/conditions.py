@@ -92,16 +92,6 @@ for _key in ("num_tasks", "seeds"):
     _condition(f"llc_calibration.{_key}", f"sweeps.{_key}")(partial(_in_the_sweep, _key))
 
 
-@_condition("trajectory_pca.num_components", "sweep.num_tasks", *SCHEDULE)
-def _pca_has_enough_rows(
-    num_components: int, num_tasks: list[int | str], *schedule: int
-) -> Iterator[Problem]:
-    most = len(num_tasks) * num_checkpoints(*schedule) - 1
-    if num_components > most:
-        rows = f"task diversities ({len(num_tasks)}) x checkpoints ({num_checkpoints(*schedule)})"
-        yield "trajectory_pca.num_components", f"at most {most}, {rows} - 1", num_components
-
-
 @_condition("probe.num_sequences", "task.num_examples")
 def _probe_fits_a_row(num_sequences: int, num_examples: int) -> Iterator[Problem]:
     if num_sequences * num_examples > LARGEST_ROW:

@@ -3,6 +3,7 @@
 A checkpoint is the vector of its predictions on the probe. All checkpoints of all M of one
 (variant, seed) are stacked and their principal components found; dMMSE_M and ridge are projected
 onto these, never fitted. Seeds have different root tasks, hence probes and planes of their own.
+Where checkpoints span fewer components than are asked for, the others are missing.
 """
 
 from __future__ import annotations
@@ -57,10 +58,7 @@ def fit_group(probes: Sequence[Probe], num_components: int) -> tuple[pd.DataFram
     keys = {key: probes[0].metadata[key] for key in ("variant", "seed")}
     trajectories = [read_trajectory(probe.path) for probe in probes]
     _check_probes(probes, trajectories)
-    try:
-        pca = joint_pca(trajectories, num_components)
-    except InputError as error:
-        raise InputError(f"{error} (variant {keys['variant']}, seed {keys['seed']})") from None
+    pca = joint_pca(trajectories, num_components)
     components = components_table(pca, num_examples=probes[0].num_examples)
     return trajectory_table(pca, trajectories).assign(**keys), components.assign(**keys)
 
@@ -112,15 +110,22 @@ def _projected(pca: PCA, one: Trajectory) -> pd.DataFrame:
 
 
 def components_table(pca: PCA, *, num_examples: int) -> pd.DataFrame:
-    """Table `trajectory_pca_components` of one (variant, seed), without these keys."""
-    num_components, size = pca.components.shape
+    """Table `trajectory_pca_components` of one (variant, seed), without these keys.
+
+    Where all checkpoints are equal there is no component: the first stands there, and is missing.
+    """
+    num_components, size = max(1, len(pca.components)), pca.components.shape[1]
+    loadings = np.full((num_components, size), np.nan)
+    fractions = np.full(num_components, np.nan)
+    loadings[: len(pca.components)] = pca.components
+    fractions[: len(pca.components)] = pca.explained_variance_fraction
     return pd.DataFrame(
         {
             "component": np.repeat(np.arange(1, num_components + 1), size),
             "sequence": np.tile(np.arange(size) // num_examples, num_components),
             "position": np.tile(np.arange(size) % num_examples, num_components),
-            "loading": pca.components.ravel(),
-            "explained_variance_fraction": np.repeat(pca.explained_variance_fraction, size),
+            "loading": loadings.ravel(),
+            "explained_variance_fraction": np.repeat(fractions, size),
         }
     )
 

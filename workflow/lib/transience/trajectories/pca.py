@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transience.errors import InputError
-
 CHUNK_ELEMENTS = 2**24  # numbers converted to float64 at once, 128 MiB
 
 
@@ -31,15 +29,15 @@ def fit(rows: np.ndarray, num_components: int) -> PCA:
     """Find the principal components of rows (N, F), those of an SVD of the centred rows.
 
     By the eigenvectors of the smaller Gram matrix, summed up in float64 chunk by chunk, so that
-    rows in float32 need no second copy. InputError if their rank is below `num_components`.
+    rows in float32 need no second copy. There are no more components than the rank of the centred
+    rows: none where all rows are equal.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     gram = np.zeros((min(rows.shape),) * 2)
     for chunk in _centred_chunks(rows, mean):
         gram += chunk @ chunk.T if len(rows) <= rows.shape[1] else chunk.T @ chunk
     variances, vectors = np.linalg.eigh(gram)  # ascending
-    _check_rank(variances, num_components)
-    kept = slice(-1, -num_components - 1, -1)
+    kept = slice(-1, -min(num_components, _rank(variances)) - 1, -1)
     components = vectors[:, kept].T  # V F, or V N:
     if len(rows) <= rows.shape[1]:
         parts = [components @ chunk for chunk in _centred_chunks(rows, mean)]  # V N @ N f -> V f
@@ -59,11 +57,6 @@ def _centred_chunks(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
             yield rows[i : i + size] - mean
 
 
-def _check_rank(variances: np.ndarray, num_components: int) -> None:
+def _rank(variances: np.ndarray) -> int:
     tolerance = variances[-1] * len(variances) * np.finfo(np.float64).eps
-    rank = int((variances > tolerance).sum())
-    if num_components > rank:
-        raise InputError(
-            f"trajectory_pca.num_components: expected at most {rank}, the rank of the centred "
-            f"trajectories, found {num_components}"
-        )
+    return int((variances > tolerance).sum())

@@ -10,6 +10,9 @@
   steps are orthogonal, so nothing is drawn: the Gram matrix of the walk is known exactly.
 - **Order**: how far a run would bend towards ridge had it taken the same increments in random
   order. Start, end and increments are those of the run; only their order is left to chance.
+
+Of checkpoints that span no plane, angles are those of what they span, and none where that is
+nothing; what has no value is missing. The first variance of the walk is always there.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ def probe_size_angles(rows: np.ndarray, num_examples: int) -> Iterator[Row]:
 
 
 def coordinates(rows: np.ndarray) -> np.ndarray:
-    """Coordinates of rows (N, F) on their first two principal components: (N, 2)."""
+    """Coordinates of rows (N, F) on their first two principal components, if so many: (N, 2)."""
     return fit(rows, PLANE).project(rows)
 
 
@@ -111,13 +114,15 @@ def _components(trajectories: Sequence[Trajectory], kept: np.ndarray) -> np.ndar
 
 
 def _angle_rows(quantity: str, setting: str, a: np.ndarray, b: np.ndarray) -> Iterator[Row]:
+    if not min(a.shape[1], b.shape[1]):
+        return
     angles = np.rad2deg(subspace_angles(a, b))[::-1]  # ascending
     for number, angle in enumerate(angles, start=1):
         yield {"quantity": quantity, "setting": setting, "number": number, "value": angle}
 
 
 def random_walk_variances(trajectories: Sequence[Trajectory]) -> np.ndarray:
-    """Fractions of variance (V,) of the joint PCA of walks with the runs' step lengths."""
+    """Fractions of variance (V,) of the joint PCA of walks with the runs' step lengths, or NaN."""
     lengths = [_step_lengths(one) for one in trajectories]
     sizes = [len(one) + 1 for one in lengths]
     gram = np.zeros((sum(sizes),) * 2)
@@ -127,7 +132,8 @@ def random_walk_variances(trajectories: Sequence[Trajectory]) -> np.ndarray:
         gram[block, block] = np.minimum.outer(reached, reached)  # two moments share steps so far
     centring = np.eye(len(gram)) - 1 / len(gram)
     variances = np.linalg.eigvalsh(centring @ gram @ centring)[::-1]
-    return variances[:SHOWN] / variances.sum()
+    total = variances.sum()
+    return variances[:SHOWN] / (total if total > 0 else math.nan)
 
 
 def _step_lengths(one: Trajectory) -> np.ndarray:
@@ -161,6 +167,7 @@ def order_rows(points: pd.DataFrame, seed: int) -> Iterator[Row]:
         name = format_num_tasks(num_tasks)
         found = reordered_deflections(run, numpy_generator(seed, "order", name))
         share = (1 + (found >= observed).sum()) / (1 + NUM_ORDERS)
+        share = math.nan if math.isnan(observed) else share
         values = {
             "reordered_median": np.median(found),
             "reordered_95": np.quantile(found, 0.95),

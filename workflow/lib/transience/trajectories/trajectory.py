@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from transience.files.metadata import check_runs
 from transience.files.tables import read_table
 
 COORDINATES = ["pc1", "pc2", "pc3", "pc4"]
+ROUNDING = 1e-9  # as a part of a distance
 
 
 class Probe(NamedTuple):
@@ -70,10 +72,14 @@ def deflection(path: np.ndarray, dmmse: np.ndarray, ridge: np.ndarray) -> float:
     """How far a path (C, V) bends towards ridge (V,) on its way to dMMSE_M (V,) (ours).
 
     Its greatest reach along the direction from the line start - dMMSE_M to ridge, at right angles
-    to that line, as a part of ridge's own: 0 straight, 1 as far as ridge.
+    to that line, as a part of ridge's own: 0 straight, 1 as far as ridge. NaN where ridge is on the
+    line up to rounding, as it always is in fewer than two dimensions.
     """
     start = path[0]
-    line = (dmmse - start) / np.linalg.norm(dmmse - start)
-    towards_ridge = ridge - start - ((ridge - start) @ line) * line
+    way, length = ridge - start, np.linalg.norm(dmmse - start)
+    line = (dmmse - start) / (length or math.nan)
+    towards_ridge = way - (way @ line) * line
+    if not np.linalg.norm(towards_ridge) > ROUNDING * np.linalg.norm(way):
+        return math.nan
     reach = (path - start) @ towards_ridge  # C V @ V -> C
     return float(reach.max() / (towards_ridge @ towards_ridge))
