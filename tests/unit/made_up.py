@@ -57,6 +57,24 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
     return tables | _free_energy(tables) | {"claims": _claims()}
 
 
+def without_components(tables: Tables, kept: int) -> Tables:
+    """The same sweep, had its checkpoints spanned so many components only."""
+    made = {name: frame.copy() for name, frame in tables.items()}
+    points, components = made["trajectory_pca"], made["trajectory_pca_components"]
+    points[[f"pc{number}" for number in range(kept + 1, 5)]] = math.nan
+    numbers = ["loading", "explained_variance_fraction"]
+    components.loc[components["component"] > kept, numbers] = math.nan
+    made["trajectory_pca_components"] = components[components["component"] <= max(1, kept)]
+    made["transient_ridge"]["ridge_deflection"] = math.nan
+    found = made["trajectory_subspace"]
+    if not kept:
+        found = found[~found["quantity"].isin(["probe_size", "schedule"])]
+        found = found.assign(value=math.nan)
+    found.loc[found["quantity"].str.startswith("reordered"), "value"] = math.nan
+    made["trajectory_subspace"] = found
+    return made
+
+
 def _floor(m: float) -> float:
     """Loss of dMMSE_M on q_M, roughly."""
     return 1.7 if math.isinf(m) else 0.12 + 1.5 * (1 - math.exp(-math.log2(m) / 4))

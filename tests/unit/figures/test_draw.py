@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from legible import overlapping, texts
-from made_up import FEW, PAPER, made_up_sweep
+from made_up import FEW, PAPER, made_up_sweep, without_components
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.transforms import Bbox
 
 from transience.figures import draw as draw_module
@@ -40,6 +43,38 @@ def test_every_axis_is_labelled(name: str) -> None:
     for axes in draw(name, made_up_sweep(FEW, 2)).axes:
         for axis, labels in ((axes.xaxis, "labelbottom"), (axes.yaxis, "labelleft")):
             assert bool(axis.get_label_text()) == axis.get_tick_params()[labels], axes.get_title()
+
+
+INFINITY_ALONE = made_up_sweep([math.inf], 1)
+ODD = {
+    "infinity alone": INFINITY_ALONE,
+    "no LLC": made_up_sweep(FEW, 2, diverged=FEW),
+    "on a line": without_components(made_up_sweep(FEW, 2), 1),
+    "all equal": without_components(made_up_sweep(FEW, 2), 0),
+    "all of it": without_components(made_up_sweep([math.inf], 1, diverged=[math.inf]), 0),
+}
+
+
+@pytest.mark.parametrize("name", captions())
+@pytest.mark.parametrize("odd", ODD)
+def test_a_panel_without_data_says_why(name: str, odd: str) -> None:
+    figure = draw(name, ODD[odd], smoothing_window=3)
+    shown = texts(figure)
+    for axes in figure.axes:
+        notes = [text for text in axes.texts if text.get_position() == (0.5, 0.5)]
+        assert notes or _shows_numbers(axes), axes.get_title(loc="left")
+        assert len(notes) <= 1
+    assert not [text for text in shown if "nan" in text.get_text()]
+    assert overlapping(shown) == []
+
+
+def _shows_numbers(axes: Axes) -> bool:
+    """Whether anything but reference lines across the panel is drawn, and has a number."""
+    lines = [line for line in axes.lines if line.get_transform() == axes.transData]
+    drawn = [np.ma.filled(line.get_xydata(), np.nan) for line in lines]
+    drawn += [np.ma.filled(points.get_offsets(), np.nan) for points in axes.collections]
+    drawn += [np.ones(1)] * any(isinstance(mesh, QuadMesh) for mesh in axes.collections)
+    return any(np.isfinite(np.ravel(xy)).any() for xy in drawn)
 
 
 @pytest.mark.parametrize("name", captions())

@@ -82,7 +82,10 @@ def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> N
     note = "in the band: no crossover,\ndMMSE$_M$ preferred from the start"
     missing = len(runs) - len(there)
     note += f"\nnot shown (no $n^*$ or no departure): {missing}" * bool(missing)
-    axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
+    if runs.empty:
+        style.nothing_to_show(axes, style.NO_FINITE)
+    else:
+        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
     axes.set_xlabel("observed departure (sequences seen)")
     axes.set_ylabel("predicted $n^*$ (sequences)")
 
@@ -123,6 +126,8 @@ def _draw_correlations(axes: Axes, agreement: pd.DataFrame) -> None:
             axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.0)
             axes.plot(row["rank_correlation"], y, shape, color=colour, markersize=4)
     axes.axvline(0, color=style.MUTED, linewidth=0.8)
+    if found["rank_correlation"].isna().all():
+        style.nothing_to_show(axes, "too few pairs of runs with a known order")
     axes.set_xlim(-1.08, 1.08)
     axes.set_yticks(range(len(ORDERINGS)), ORDERINGS.values())
     axes.set_ylim(len(ORDERINGS) - 0.5, -0.5)

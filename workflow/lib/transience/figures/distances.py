@@ -31,6 +31,8 @@ def draw_relative_distance(
     rows = rows[np.isfinite(rows["num_tasks"])]
     relative = rows.assign(relative=relative_distance(rows))
     draw_curves(axes, relative, "relative", scale, window=window)
+    if rows.empty:
+        style.nothing_to_show(axes, style.NO_FINITE)
     style.step_axis(axes, evaluation["step"].max())
     axes.axhline(HALFWAY, color=style.MUTED, linewidth=0.7, linestyle=":")
     axes.set_ylim(-0.02, 1.02)

@@ -21,6 +21,7 @@ PANELS_A_ROW = 7
 MAX_LABELS = 8  # of M below the flags
 WINDOWS = 20  # a trace has that many windows of its running mean
 MAX_POINTS = 300  # of a trace, for a small file
+MISSING = "all are missing"
 TRACE_HEIGHT = 1.25  # inches: a row of traces
 BY_DIVERSITY = [  # column, title, limit
     ("rhat", r"$\hat{R}$ over chains", MAX_RHAT),
@@ -60,6 +61,8 @@ def _draw_descent(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None
     if np.isfinite(values).any():
         ends = [0, np.nanmax(values)]
         axes.plot(ends, ends, color=style.MUTED, linewidth=0.7, linestyle=":", zorder=0)
+    else:
+        style.nothing_to_show(axes, MISSING)
     axes.set_xlabel(r"centred $\hat{λ}$")
     axes.set_ylabel("paper's form")
     axes.set_title("reference point")
@@ -99,6 +102,8 @@ def _draw_halves(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
     if np.isfinite(values).any():
         ends = [np.nanmin(values), np.nanmax(values)]
         axes.plot(ends, ends, color=style.MUTED, linewidth=0.7, linestyle=":", zorder=0)
+    else:
+        style.nothing_to_show(axes, MISSING)
     axes.set_xlabel("first half of the draws")
     axes.set_ylabel("second half")
     axes.set_title(r"$\hat{λ}$ by halves")
@@ -107,12 +112,15 @@ def _draw_halves(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
 def _draw_by_diversity(
     axes: Axes, runs: pd.DataFrame, column: str, scale: DiversityScale, *, limit: float | None
 ) -> None:
+    runs = runs[np.isfinite(runs[column])]  # a diverged chain may end at an infinite distance
     colours = [scale.colour(m) for m in runs["num_tasks"]]
     axes.scatter(scale.positions(runs["num_tasks"]), runs[column], s=10, c=colours, linewidths=0)
     if limit:
         axes.axhline(limit, color="#c00000", linewidth=0.8, linestyle=":")
     else:
-        axes.set_ylim(0, 1.15 * np.nanmax(runs[column], initial=1e-9))
+        axes.set_ylim(0, 1.15 * max(runs[column].max(), 1e-9) if len(runs) else 1)
+    if runs.empty:
+        style.nothing_to_show(axes, MISSING)
     style.diversity_axis(axes, scale, width=0.9, label="M")
 
 

@@ -75,6 +75,8 @@ def _draw_llc(axes: Axes, estimates: pd.DataFrame, scale: DiversityScale) -> Non
             transform=axes.get_xaxis_transform(), zorder=4,
         )  # fmt: skip
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    if estimates["centred_llc"].isna().all():
+        style.nothing_to_show(axes, style.NO_LLC)
     axes.set_ylabel(LLC_LABEL)
 
 
@@ -100,6 +102,8 @@ def _draw_paths(axes: Axes, points: pd.DataFrame, scale: DiversityScale) -> None
             )  # fmt: skip
         axes.plot(*ends[-1], "*", color=look["color"], markersize=7, zorder=4)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    if means.empty:
+        style.nothing_to_show(axes, style.NO_LLC)
     axes.set_xlabel("loss on $q_M$ (mean squared error)")
     axes.set_ylabel(LLC_LABEL)
 
@@ -118,6 +122,8 @@ def _draw_indicator(axes: Axes, tables: Tables, scale: DiversityScale) -> None:
     if not shown.empty:
         for which in "xy":
             style.plain_log_axis(axes, which)
+    else:
+        style.nothing_to_show(axes, "no LLC and indicator above 0" if len(points) else style.NO_LLC)
     lines = _agreement_lines(tables["indicator_agreement"])
     lines += [f"missing or not above 0: {len(points) - len(shown)} points"] * (
         len(shown) < len(points)

@@ -75,6 +75,8 @@ def _draw_llc(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
     style.diversity_axis(axes, scale, width=2.9)
     if len(missing) < len(runs):
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    else:
+        style.nothing_to_show(axes, style.NO_LLC)
     axes.set_ylabel(r"$\hat{λ}$ (dimensionless)")
 
 

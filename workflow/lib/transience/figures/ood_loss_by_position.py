@@ -78,6 +78,8 @@ def _draw_rise(axes: Axes, rises: pd.DataFrame, scale: DiversityScale) -> None:
         if seeds.shape[1] > 1:
             axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
         axes.plot(seeds.index, seeds.mean(axis=1), **look)
+    if rises.empty:
+        style.nothing_to_show(axes, "no OOD loss falls by a tenth")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("position in the context (examples seen)")
     axes.set_ylabel("final loss / loss at $t_{crit}$")

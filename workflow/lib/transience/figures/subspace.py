@@ -12,6 +12,7 @@ from transience.figures.curves import Tables, smooth
 from transience.figures.style import DiversityScale, panel_title
 
 COLOURS = ("#000000", style.TRAINED_COLOUR, style.DMMSE_COLOUR, "#b35900")
+NO_PLANE = "the checkpoints span no plane"
 CHANCE = {"color": style.MUTED, "linewidth": 0.9, "linestyle": (0, (2, 1.5))}
 
 
@@ -42,6 +43,8 @@ def _draw_variances(axes: Axes, components: pd.DataFrame, found: pd.DataFrame) -
     axes.plot(rows["component"], 100 * rows["explained_variance_fraction"], "ok", markersize=2.8)
     chance = found[found["quantity"] == "variance"].groupby("number")["value"].mean()
     axes.plot(chance.index, 100 * chance, **CHANCE)
+    if rows["explained_variance_fraction"].isna().all():
+        style.nothing_to_show(axes, "all checkpoints are equal")
     axes.set(xlabel="component", ylabel="variance explained (%)", ylim=(0, None))
     axes.set_xticks(sorted({*rows["component"], *chance.index}))
     panel_title(axes, "a", "Variance")
@@ -55,13 +58,15 @@ def _draw_further_plane(
     for num_tasks, path in first.groupby("num_tasks"):
         path = path.sort_values("step")
         axes.plot(*(smooth(path[name], window) for name in pair), **scale.line(num_tasks))
+    if first[list(pair)].isna().any(axis=None):
+        style.nothing_to_show(axes, NO_PLANE)
     axes.set(xlabel=f"{pair[0].upper()} (units of prediction)", ylabel=pair[1].upper())
     panel_title(axes, "b", f"Further plane, seed {points['seed'].min()}")
 
 
 def _draw_loadings(axes: Axes, components: pd.DataFrame) -> None:
     squares = components.assign(square=components["loading"] ** 2)
-    shares = squares.groupby(["component", "seed", "position"])["square"].sum()
+    shares = squares.groupby(["component", "seed", "position"])["square"].sum(min_count=1)
     for (component, _), share in shares.groupby(["component", "seed"]):
         if component <= 2:
             axes.plot(
@@ -83,6 +88,8 @@ def _draw_probe_sizes(axes: Axes, found: pd.DataFrame) -> None:
     if len(rows):
         axes.set_xscale("log", base=4)
         axes.set_xticks(sorted(rows["size"].unique()), map(str, sorted(rows["size"].unique())))
+    else:
+        style.nothing_to_show(axes, "no smaller probe to compare with")
     _angle_axis(axes, "probe sequences used")
     panel_title(axes, "d", "Smaller probes")
 
@@ -95,6 +102,8 @@ def _draw_schedules(axes: Axes, found: pd.DataFrame) -> None:
         axes.plot(x, run["value"], "o", color=COLOURS[number - 1], markersize=2.8)
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
+    if not names:
+        style.nothing_to_show(axes, "too few checkpoints to leave some out")
     _angle_axis(axes, "checkpoints used")
     panel_title(axes, "e", "One schedule only")
 
@@ -118,6 +127,8 @@ def _draw_deflections(
         rows = found[found["quantity"] == quantity]
         mean = rows.assign(m=rows["setting"].astype(float)).groupby("m")["value"].mean()
         axes.plot(scale.positions(mean.index), mean, **CHANCE)
+    if finite["ridge_deflection"].isna().all():
+        style.nothing_to_show(axes, NO_PLANE if len(finite) else style.NO_FINITE)
     style.diversity_axis(axes, scale, width=1.6)
     axes.set(ylabel="bend towards ridge (1: as far)", ylim=(0, None))
     panel_title(axes, "f", "Bend, and by chance")

@@ -14,6 +14,7 @@ from transience.figures.style import DiversityScale
 
 PANELS_A_ROW = 3
 COMPONENTS = ("pc1", "pc2")
+LINE = "the checkpoints lie on a line"
 
 
 def draw_plane(
@@ -58,9 +59,10 @@ def _draw_predictors(axes: Axes, points: pd.DataFrame, scale: DiversityScale) ->
 
 def _label_axes(axes: Axes, components: pd.DataFrame) -> None:
     fractions = components.groupby("component")["explained_variance_fraction"].first()
-    axes.set_xlabel(f"PC1 ({fractions[1]:.0%} of variance)")
-    if 2 in fractions:
-        axes.set_ylabel(f"PC2 ({fractions[2]:.0%})")
+    axes.set_xlabel("PC1" if np.isnan(fractions[1]) else f"PC1 ({fractions[1]:.0%} of variance)")
+    axes.set_ylabel(f"PC2 ({fractions[2]:.0%})" if 2 in fractions else "PC2")
+    if 2 not in fractions:
+        style.nothing_to_show(axes, "all checkpoints are equal" if np.isnan(fractions[1]) else LINE)
 
 
 def trajectory_key(figure: Figure) -> Legend:
