@@ -1,5 +1,7 @@
 """All claims at once, on made-up tables where the right verdicts are known."""
 
+import math
+
 import pandas as pd
 import pytest
 from claim_sweep import DIVERSITIES, INF, found, made_up, without
@@ -23,6 +25,18 @@ def test_a_tiny_sweep_has_a_verdict_for_every_claim(left: list[float], tmp_path)
     assert set(table["verdict"]) <= {HOLDS, FAILS, NOT_TESTABLE}
     tables.write_table(tmp_path / "claims", "claims", table, {})
     assert len(tables.read_table(tmp_path / "claims", "claims")) == len(verdicts.CLAIMS)
+
+
+def test_a_sweep_without_llcs_has_a_verdict_for_every_claim():
+    made = made_up()
+    made["llc"] = made["llc"].assign(diverged=True, llc=math.nan, centred_llc=math.nan)
+    made["free_energy"]["prediction"] = "missing"
+    numbers = ["rank_correlation", "low", "high"]
+    made["free_energy_agreement"][numbers] = math.nan
+    verdict = found(made)
+    lacking = {name for name in verdict.index if "llc" in name or "crossover" in name}
+    assert set(verdict.index[verdict == NOT_TESTABLE]) == lacking
+    assert (verdict.drop(index=[*lacking]) == HOLDS).all()
 
 
 def test_claims_are_about_the_baseline():

@@ -38,6 +38,15 @@ def test_the_main_result_says_so_if_there_is_none() -> None:
     assert headline(some) == "Transient ridge, but not in every seed"
 
 
+def test_a_sweep_of_infinity_alone_is_said_to_be_one() -> None:
+    table = outcomes((math.inf, 0, 2.1, 1.0, False))
+    assert headline(table) == "No finite task diversity in this sweep"
+    assert main_result(table) == (
+        "The sweep has M = ∞ only, in the only seed, and nothing to leave ridge for. At M = ∞ it "
+        "falls to the end."
+    )
+
+
 def test_runs_that_a_table_lacks_are_named() -> None:
     tables = made_up_sweep([1.0, 8.0, math.inf], 2)
     runs = [("baseline", m, seed) for m in (1.0, 8.0, math.inf) for seed in (0, 1)]

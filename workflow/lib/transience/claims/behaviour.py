@@ -18,10 +18,11 @@ def low_ends_near_dmmse(sweep: Sweep) -> Finding:
         return Finding.not_testable("The sweep has no finite M.")
     relative = sweep.by_m("relative_distance_at_end").loc[sweep.finite]
     near = [m for m in sweep.finite if (relative.loc[m] < 0.5).all()]
-    return Finding.of(
+    return Finding.of_numbers(
         sweep.finite[0] in near,
         f"Relative distance at the end (0 at dMMSE_M, 1 at ridge), by seed: {by_m_text(relative)}. "
         f"Nearer to dMMSE_M in every seed: {tasks_text(near)}.",
+        relative.loc[sweep.finite[0]],
     )
 
 
@@ -42,6 +43,8 @@ def infinity_ends_near_ridge(sweep: Sweep) -> Finding:
 @claim("A few M at the threshold (182 and 256) end in between.")
 def some_end_in_between(sweep: Sweep) -> Finding:
     """Some M end between dMMSE_M and ridge, above all that end near dMMSE_M."""
+    if not sweep.finite:
+        return Finding.not_testable("The sweep has no finite M.")
     relative = sweep.by_m("relative_distance_at_end").loc[sweep.finite].mean(axis="columns")
     low, high = IN_BETWEEN
     groups = [relative < low, relative.between(low, high), relative > high]
@@ -53,7 +56,7 @@ def some_end_in_between(sweep: Sweep) -> Finding:
     if not between or len(sweep.finite) < 2:
         return Finding.not_testable(f"{shows} The threshold lies between the sweep's M.")
     ordered = [*near_dmmse, *between, *near_ridge]
-    return Finding.of(ordered == sorted(ordered), shows)
+    return Finding.of_numbers(ordered == sorted(ordered), shows, relative)
 
 
 @claim(

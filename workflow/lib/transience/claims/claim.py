@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from transience.claims.sweep_tables import Sweep
@@ -23,6 +25,14 @@ class Finding:
     def of(cls, holds: bool, shows: str) -> Finding:
         """Verdict `holds` or `fails`."""
         return cls(shows, HOLDS if holds else FAILS)
+
+    @classmethod
+    def of_numbers(cls, holds: bool, shows: str, *numbers: Any) -> Finding:
+        """Verdict on numbers, series or frames: not testable without any, or if one is missing."""
+        found = np.concatenate([np.ravel(each).astype(float) for each in numbers])
+        if len(found) and not np.isnan(found).any():
+            return cls.of(holds, shows)
+        return cls.not_testable(f"{shows} Of these, some are missing." if len(found) else shows)
 
     @classmethod
     def not_testable(cls, reason: str) -> Finding:
@@ -64,8 +74,8 @@ def tasks_text(diversities: Iterable[float]) -> str:
 
 
 def numbers_text(values: Iterable[float]) -> str:
-    """Values of the seeds: `1.23 / 1.31`."""
-    return " / ".join(f"{value:.3g}" for value in values)
+    """Values of the seeds: `1.23 / 1.31`, or `missing` where there is none."""
+    return " / ".join("missing" if np.isnan(value) else f"{value:.3g}" for value in values)
 
 
 def by_m_text(frame: pd.DataFrame) -> str:

@@ -116,9 +116,11 @@ def llc_converges(sweep: Sweep) -> Finding:
             f"distance {numbers_text(relative)}, by seed)."
         )
     ratio = sweep.final_llcs.loc[largest] / sweep.final_llcs.loc[math.inf]
-    return Finding.of(
+    return Finding.of_numbers(
         bool((ratio - 1).abs().max() <= PLATEAU),
         f"LLC of M = {largest:g} over that of M = inf, by seed: {numbers_text(ratio)}.",
+        ratio,
+        relative,
     )
 
 

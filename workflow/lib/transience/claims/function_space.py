@@ -20,6 +20,7 @@ from transience.trajectories.trajectory import path_and_ideals
 
 STRONG = 0.5  # least correlation that counts as one (ours)
 CHANCE = 0.05  # most of the random orders that may bend as far (ours)
+NO_PLANE = "The checkpoints span no plane: they are all equal, or lie on a line."
 STAYS = 1.25  # final over least distance to ridge of a trajectory that stays there (ours)
 
 
@@ -36,11 +37,12 @@ def intermediate_deflect(sweep: Sweep) -> Finding:
     found = [
         m for m in sweep.intermediate if (bends.loc[m] > lowest).all() and (ends.loc[m] < 0.5).all()
     ]
-    return Finding.of(
+    return Finding.of_numbers(
         len(found) >= 2,
         f"Deflection towards ridge (0 straight, 1 as far as ridge), by seed: "
         f"{by_m_text(bends.loc[sweep.finite])}. More than the lowest M, and then nearer to dMMSE_M "
         f"at the end, in every seed: {tasks_text(found)}.",
+        bends.loc[sweep.finite],
     )
 
 
@@ -56,10 +58,11 @@ def deflection_exceeds_chance(sweep: Sweep) -> Finding:
     shares = rows.assign(num_tasks=rows["setting"].astype(float))
     shares = shares.pivot(index="num_tasks", columns="seed", values="value")
     found = [m for m in sweep.intermediate if (shares.loc[m] <= CHANCE).all()]
-    return Finding.of(
+    return Finding.of_numbers(
         len(found) >= 2,
         f"Share of random orders that bend as far towards ridge, by seed: "
         f"{by_m_text(shares.loc[sweep.finite])}. At most 5 % in every seed: {tasks_text(found)}.",
+        shares.loc[sweep.intermediate],
     )
 
 
@@ -71,12 +74,14 @@ def infinity_goes_to_ridge(sweep: Sweep) -> Finding:
     table = sweep.tables["trajectory_pca"]
     infinite = table[np.isinf(table["num_tasks"])].groupby("seed")
     distances = [_distances_to_ridge(points) for _, points in infinite]
-    travelled = [path[-1] / path[0] for path in distances]
-    returned = [path[-1] / path.min() for path in distances]
-    return Finding.of(
+    travelled = [path[-1] / (path[0] or math.nan) for path in distances]
+    returned = [path[-1] / (path.min() or math.nan) for path in distances]
+    return Finding.of_numbers(
         all(t < 0.5 and r <= STAYS for t, r in zip(travelled, returned, strict=True)),
         f"Distance of M = inf to ridge at the end, over that at the start: "
         f"{numbers_text(travelled)}; over the least: {numbers_text(returned)}, by seed.",
+        travelled,
+        returned,
     )
 
 
@@ -92,16 +97,19 @@ def pc2_orders_predictors(sweep: Sweep) -> Finding:
     if len(sweep.finite) < 3:
         return Finding.not_testable("The sweep has fewer than three finite M.")
     table = sweep.tables["trajectory_pca"]
+    if table["pc2"].isna().all():
+        return Finding.not_testable(NO_PLANE)
     ideal = table[(table["predictor"] == "dmmse") & np.isfinite(table["num_tasks"])]
     ridge = table[table["predictor"] == "ridge"].groupby("seed")["pc2"].first()
     correlations = []
     for seed, own in ideal.groupby("seed"):
         diversities, heights = [*own["num_tasks"], math.inf], [*own["pc2"], ridge[seed]]
         correlations.append(rank_correlation(diversities, heights))
-    return Finding.of(
+    return Finding.of_numbers(
         all(correlation >= 0.8 for correlation in correlations),
         "Rank correlation of PC2 with M over dMMSE_M and ridge, by seed: "
         f"{numbers_text(correlations)}.",
+        correlations,
     )
 
 
@@ -118,12 +126,15 @@ def pc1_follows_root_loss(sweep: Sweep) -> Finding:
 
 
 def _component_follows_loss(sweep: Sweep, component: str, distribution: str, what: str) -> Finding:
+    if sweep.points[component].isna().all():
+        return Finding.not_testable(NO_PLANE)
     by_seed = sweep.points.groupby("seed")
     correlations = [points[component].corr(points[distribution]) for _, points in by_seed]
-    return Finding.of(
+    return Finding.of_numbers(
         all(correlation <= -STRONG for correlation in correlations),
         f"Correlation of {component.upper()} with {what} over all checkpoints, by seed: "
         f"{numbers_text(correlations)}.",
+        correlations,
     )
 
 
@@ -131,11 +142,14 @@ def _component_follows_loss(sweep: Sweep, component: str, distribution: str, wha
 def early_positions_load_on_pc2(sweep: Sweep) -> Finding:
     """The first half of the positions holds most of the squared loadings of PC2."""
     table = sweep.tables["trajectory_pca_components"].query("component == 2")
+    if table.empty:
+        return Finding.not_testable(NO_PLANE)
     early = table["position"] < (table["position"].max() + 1) / 2
     squares = table["loading"] ** 2
     share = squares[early].groupby(table["seed"]).sum() / squares.groupby(table["seed"]).sum()
-    return Finding.of(
+    return Finding.of_numbers(
         bool((share > 0.5).all()),
         "Part of the squared loadings of PC2 in the first half of the positions, by seed: "
         f"{numbers_text(share)}.",
+        share,
     )

@@ -38,13 +38,14 @@ def crossover_predicts_departures(sweep: Sweep) -> Finding:
     cases = runs["prediction"].value_counts()
     predicted = ", ".join(f"{CASES[case]}: {number}" for case, number in cases.items())
     span = runs["observed_low"].min(), runs["observed_high"].max()
-    needed = runs["llc_difference_needed"]
+    needed = runs["llc_difference_needed"].dropna()
+    needed = f"{needed.min():,.3g} to {needed.max():,.3g}" if len(needed) else "another"
     return Finding.of(
         bool(meets.all()),
         f"{len(runs)} runs leave ridge, after {span[0]:,.0f} to {span[1]:,.0f} samples; n* agrees "
         f"with {meets.sum()}. Predicted for them: {predicted}. The difference of LLCs is "
         f"{runs['delta_llc'].min():.3g} to {runs['delta_llc'].max():.3g}; for n* to be right it "
-        f"would have to be {needed.min():,.3g} to {needed.max():,.3g}.",
+        f"would have to be {needed}.",
     )
 
 

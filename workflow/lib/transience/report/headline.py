@@ -22,6 +22,8 @@ def _transient(runs: pd.DataFrame) -> list[float]:
 
 def headline(runs: pd.DataFrame) -> str:
     """Title of the page."""
+    if not runs["num_tasks"].map(math.isfinite).any():
+        return "No finite task diversity in this sweep"
     if _transient(runs):
         return "Ridge regression, learnt and then left again"
     if runs["transient"].any():
@@ -43,6 +45,8 @@ def main_result(runs: pd.DataFrame) -> str:
             f"tasks, {_span(way)} of the way to ridge regression, and then worse again: their loss "
             f"on new tasks ends {_span(those['rise'] - 1)} above its least value."
         )
+    elif runs["num_tasks"].map(math.isinf).all():
+        first = f"The sweep has M = ∞ only, in {where}, and nothing to leave ridge for."
     else:
         first = (
             f"At no finite task diversity does the loss on new tasks fall and then rise again, by "
