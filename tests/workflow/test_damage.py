@@ -53,6 +53,36 @@ def test_what_is_damaged_is_made_again(sweep):
     assert damaged.stat().st_size == len(before)
 
 
+def test_a_report_is_made_without_a_figure_that_fails(sweep):
+    """It says so at its head, Snakemake fails all the same, and the next run makes it whole."""
+    page = sweep.results / "report.html"
+    whole, module = page.read_text(), "workflow/lib/transience/figures/subspace.py"
+    right = (sweep.folder / module).read_text()
+    sweep.edit(module, "    grid = figure.subplots(2, 3)\n", '    raise ValueError("no ink")\n')
+    run = sweep.watched()
+    assert run.returncode == 1
+    assert "FAILED  figure subspace" in run.stdout
+    assert "Report: results/smoke/report.html, without subspace" in run.stdout
+    assert not (sweep.results / "figures/subspace.png").exists()
+    head = page.read_text().partition('<section aria-labelledby="claims">')[0]
+    assert "ValueError: no ink. Its log is results/smoke/logs/figure/subspace.log." in head
+    assert page.read_text().count("data:image/png;base64,") == whole.count("image/png;base64,") - 1
+    assert sweep.planned() == {"figure": 1, "report": 1}
+    (sweep.folder / module).write_text(right)
+    assert sweep.watched().returncode == 0
+    assert "is not complete" not in page.read_text()
+    assert page.read_text().count("image/png;base64,") == whole.count("image/png;base64,")
+
+
+def test_a_report_never_mixes_old_tables_with_new_figures(sweep):
+    page = sweep.results / "report.html"
+    before = page.read_bytes()
+    truncate(sweep.results / RUN / "predictors.parquet")
+    run = sweep.watched()
+    assert run.returncode == 1 and "Report:" not in run.stdout
+    assert page.read_bytes() == before
+
+
 def test_results_of_another_configuration_file_are_not_overwritten(sweep):
     mine = sweep.folder / "config/mine.yaml"
     mine.write_text((sweep.folder / "config/smoke.yaml").read_text().replace("300", "301"))

@@ -53,7 +53,7 @@
     fill(seed, found.map((each) => [each.seed, each.seed]), seed.value);
     plane = found.find((each) => String(each.seed) === seed.value);
     const components = plane.explained.map((part, i) =>
-      [i, `PC${i + 1} (${(100 * part).toFixed(1)} %)`]);
+      [i, part === null ? `PC${i + 1}` : `PC${i + 1} (${(100 * part).toFixed(1)} %)`]);
     fill(xAxis, components, xAxis.value || 0);
     fill(yAxis, components, yAxis.value || Math.min(1, components.length - 1));
     const before = steps && now();
@@ -88,6 +88,7 @@
     const axis = (component, from, to) => {
       const values = plane.runs.flatMap((run) => [...run.at[component], run.dmmse[component]])
         .concat(plane.ridge[component]).filter((value) => Number.isFinite(value));
+      if (!values.length) values.push(0);
       const [least, greatest] = [Math.min(...values), Math.max(...values)];
       const margin = 0.06 * (greatest - least) || 1;
       const [low, high] = [least - margin, greatest + margin];
@@ -168,6 +169,10 @@
     place = (at) => [[x, xAxis], [y, yAxis]].map(([scale, select]) =>
       (at[select.value] === null ? NaN : scale(at[select.value])));
     drawAxes(x, y, width, height);
+    if (plane.explained[0] === null) {
+      element(svg, "text", { x: width / 2, y: height / 2, "text-anchor": "middle" },
+        "all checkpoints are equal");
+    }
     visible().forEach(drawRun);
     mark("square", 7, place(plane.ridge), { fill: "none", stroke: data.ridge });
     visible().forEach(drawMarks);
@@ -184,7 +189,7 @@
     tip.hidden = !chosen;
     if (!chosen) return;
     const { run, i } = chosen;
-    const [px, py] = place(point(run, i));
+    const [px, py] = place(point(run, i)).map((pixels) => (Number.isFinite(pixels) ? pixels : 0));
     element(svg, "circle", { class: "ring", cx: px, cy: py, r: 8 });
     const critical = run.steps[i] === run.tCrit ? ", t_crit: its least OOD loss" : "";
     tip.replaceChildren();

@@ -35,4 +35,11 @@ rule report:
         **command("transience.report", data_files=PAGE_PARTS),
     shell:
         "python -m transience.report {params.flags}"
-        " --benchmarks-dir results/{wildcards.experiment}/benchmarks > {log:q} 2>&1"
+        " --benchmarks-dir results/{wildcards.experiment}/benchmarks"
+        " --figure-logs results/{wildcards.experiment}/logs/figure > {log:q} 2>&1"
+
+
+# Where figures fail, so does the sweep, and the job above never starts: then the report is made
+# here, of what there is.
+onerror:
+    report_what_there_is()

@@ -1,6 +1,7 @@
 # What the rules share: which runs and tables there are, what a job asks for, what it is told.
 
 import shlex
+import subprocess
 
 import yaml
 from snakemake.logging import logger
@@ -90,6 +91,28 @@ def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> di
         return shlex.join(words)
 
     return {"cfg": cfg, "code": code, "flags": flags}
+
+
+def report_what_there_is() -> None:
+    """Write the report of a sweep that failed, if nothing but figures is missing for it.
+
+    Its command is that of its job, which waits for them; it names them at its head. Snakemake
+    still fails, and draws them when it is run again, and then writes the whole report.
+    """
+    left = list(workflow.dag.needrun_jobs())
+    reports = [job for job in left if job.rule.name == "report"]
+    if not (workflow.is_main_process and reports):
+        return
+    (job,), late = reports, {str(file) for one in left for file in one.output}
+    missing = [path for path in job.input.figures if path in late]
+    if not missing or late & ({*map(str, job.input)} - {*missing}):
+        return
+    names = [Path(path).stem for path in missing]
+    # Flags may stand behind the job's redirection to its log.
+    words = shlex.join(["--not-drawn", *names])
+    made = subprocess.run(["bash", "-c", f"{JOB_PATHS}{job.shellcmd} {words}"]).returncode == 0
+    said = f"without {', '.join(names)}" if made else f"not written; log: {job.log[0]}"
+    print(f"Report: {job.output[0]}, {said}", file=sys.stderr)
 
 
 def code_of(module: str, figures=("",), data_files=()):

@@ -8,7 +8,6 @@ import pytest
 import yaml
 from made_up import made_up_sweep
 
-from transience.errors import InputError
 from transience.figures.captions import PAGE, captions
 from transience.files.tables import write_table
 from transience.report import __main__ as command
@@ -16,7 +15,7 @@ from transience.report import __main__ as command
 PNG = b"\x89PNG\r\n" + b"IEND\xaeB`\x82"
 
 
-def test_the_command_writes_the_page_and_names_a_missing_figure(
+def test_the_command_writes_the_page_and_names_missing_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = made_up_sweep([1.0, math.inf], 1)
@@ -28,11 +27,20 @@ def test_the_command_writes_the_page_and_names_a_missing_figure(
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     figures = [tmp_path / f"{name}.png" for name in captions()]
     words += ["--configuration", tmp_path / "config.json", "--figures", *figures]
-    words += ["--tables", *paths]
+    words += ["--tables", *paths, "--figure-logs", tmp_path]
     monkeypatch.setattr("sys.argv", [*map(str, words)])
-    with pytest.raises(InputError, match=r"figure1.png: expected a figure, found no such file"):
-        command.main()
-    for path in figures:
+    for path in figures[1:]:
         path.write_bytes(PNG)
+    (tmp_path / "figure1.log").write_text("ValueError: no ink\n")
     command.main()
-    assert "abc123" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("could not be drawn: ValueError: no ink") == 2  # at the head, in its place
+    assert page.count("base64,") == len(figures) - 1
+    figures[0].write_bytes(PNG)
+    command.main()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "abc123" in page and "not complete" not in page
+    assert page.count("base64,") == len(figures)
+    monkeypatch.setattr("sys.argv", [*map(str, words), "--not-drawn", "distances"])
+    command.main()  # an old figure is there
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("base64,") == len(figures) - 1

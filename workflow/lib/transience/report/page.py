@@ -4,7 +4,7 @@ import base64
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -21,6 +21,7 @@ from transience.planning.configuration import variant_settings
 from transience.problem.diversity import symbol
 from transience.report.explorer import as_script, explorer
 from transience.report.headline import headline, main_result, missing_runs, warnings
+from transience.report.missing import missing_figures
 
 SCRIPTS = ("explorer.js", "sorting.js")
 VERDICTS = ("holds", "fails", "not testable")
@@ -34,9 +35,10 @@ def render(
     config: dict[str, Any],
     *,
     provenance: dict[str, str],
+    missing: Mapping[str, str] | None = None,
     stages: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Write the page: tables, PNG files of `captions`, the effective configuration, and origins."""
+    """Write the page: tables, PNG files of `captions` or why one is missing, and whence it came."""
     runs = tables["transient_ridge"]
     variant = main_variant(runs)
     shown, settings = runs[runs["variant"] == variant], variant_settings(config, variant)
@@ -59,7 +61,8 @@ def render(
         configuration=config,
         provenance=provenance,
         stages=stages,
-        figures=[(name, filled(name, settings), figures[name]) for name in captions()],
+        figures=[(name, filled(name, settings), figures.get(name)) for name in captions()],
+        missing=missing_figures(figures) | dict(missing or {}),
         explorer=trajectories,
         smoothing=smoothing,
         explorer_data=as_script(trajectories),
