@@ -73,8 +73,8 @@ def _shows_numbers(axes: Axes) -> bool:
     lines = [line for line in axes.lines if line.get_transform() == axes.transData]
     drawn = [np.ma.filled(line.get_xydata(), np.nan) for line in lines]
     drawn += [np.ma.filled(points.get_offsets(), np.nan) for points in axes.collections]
-    drawn += [np.ones(1)] * any(isinstance(mesh, QuadMesh) for mesh in axes.collections)
-    return any(np.isfinite(np.ravel(xy)).any() for xy in drawn)
+    drawn += [np.ones((1, 2))] * any(isinstance(mesh, QuadMesh) for mesh in axes.collections)
+    return any(np.isfinite(np.reshape(xy, (-1, 2))).all(axis=1).any() for xy in drawn)
 
 
 @pytest.mark.parametrize("name", captions())

@@ -12,7 +12,8 @@ from transience.figures.curves import Tables, smooth
 from transience.figures.style import DiversityScale, panel_title
 
 COLOURS = ("#000000", style.TRAINED_COLOUR, style.DMMSE_COLOUR, "#b35900")
-NO_PLANE = "the checkpoints span no plane"
+NO_PLANE = "the checkpoints\nspan no plane"
+ALL_EQUAL = "all checkpoints\nare equal"
 CHANCE = {"color": style.MUTED, "linewidth": 0.9, "linestyle": (0, (2, 1.5))}
 
 
@@ -44,7 +45,7 @@ def _draw_variances(axes: Axes, components: pd.DataFrame, found: pd.DataFrame) -
     chance = found[found["quantity"] == "variance"].groupby("number")["value"].mean()
     axes.plot(chance.index, 100 * chance, **CHANCE)
     if rows["explained_variance_fraction"].isna().all():
-        style.nothing_to_show(axes, "all checkpoints are equal")
+        style.nothing_to_show(axes, ALL_EQUAL)
     axes.set(xlabel="component", ylabel="variance explained (%)", ylim=(0, None))
     axes.set_xticks(sorted({*rows["component"], *chance.index}))
     panel_title(axes, "a", "Variance")
@@ -72,6 +73,8 @@ def _draw_loadings(axes: Axes, components: pd.DataFrame) -> None:
             axes.plot(
                 share.index.get_level_values("position"), 100 * share, color=COLOURS[component - 1]
             )
+    if shares.isna().all():
+        style.nothing_to_show(axes, ALL_EQUAL)
     for component in (1, 2):
         axes.plot([], [], color=COLOURS[component - 1], label=f"PC{component}")
     axes.legend(loc="best")
@@ -89,7 +92,7 @@ def _draw_probe_sizes(axes: Axes, found: pd.DataFrame) -> None:
         axes.set_xscale("log", base=4)
         axes.set_xticks(sorted(rows["size"].unique()), map(str, sorted(rows["size"].unique())))
     else:
-        style.nothing_to_show(axes, "no smaller probe to compare with")
+        style.nothing_to_show(axes, "no smaller probe")
     _angle_axis(axes, "probe sequences used")
     panel_title(axes, "d", "Smaller probes")
 
@@ -103,7 +106,7 @@ def _draw_schedules(axes: Axes, found: pd.DataFrame) -> None:
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
     if not names:
-        style.nothing_to_show(axes, "too few checkpoints to leave some out")
+        style.nothing_to_show(axes, "too few checkpoints")
     _angle_axis(axes, "checkpoints used")
     panel_title(axes, "e", "One schedule only")
 

@@ -109,6 +109,8 @@ def _draw_component_over_time(
         look = {"linewidth": 1.2} if seed == first else {"linewidth": 0.5, "alpha": 0.4}
         steps = smoothed_steps(path["step"], window)
         axes.plot(steps, smooth(path[component], window), **scale.line(num_tasks), **look)
+    if points[component].isna().all():
+        style.nothing_to_show(axes, "there is no such component")
     style.step_axis(axes, points["step"].max())
     axes.set_ylabel(f"{component.upper()} (units of prediction)")
     axes.set_title(f"{component.upper()} over training (bold: seed {first})")
