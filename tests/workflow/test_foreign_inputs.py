@@ -234,6 +234,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+def legitimate(path: Path, damage: str) -> bool:
+    """A report is made without a figure that is not there; one M alone has no order."""
+    not_there = damage in ("gone", "a folder") and path.suffix == ".png"
+    return not_there or (damage == "no rows" and path.stem == "llc_ordering")
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_input_is_named_in_one_line(small_sweep, monkeypatch, capsys, damage):
     monkeypatch.chdir(small_sweep.folder)
@@ -241,7 +247,7 @@ def test_a_damaged_input_is_named_in_one_line(small_sweep, monkeypatch, capsys, 
     for job, path in small_sweep.inputs():
         before = {Path(name): Path(name).read_bytes() for name in (path, *job.outputs)}
         try:
-            if DAMAGE[damage](path) is False:
+            if legitimate(path, damage) or DAMAGE[damage](path) is False:
                 continue
             tried += 1
             for output in job.outputs:
