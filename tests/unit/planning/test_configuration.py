@@ -73,6 +73,7 @@ MISTAKES = [
     ("task: {num_examples:}", "task.num_examples", "an integer of at least 2; found nothing"),
     ("task: {noise_variance: 0}", "task.noise_variance", "a number of at least 1e-06; found 0"),
     ("task: {noise_variance: 1.0e-300}", "task.noise_variance", "at least 1e-06; found 1e-300"),
+    ("task: {noise_variance: 1.0e+39}", "task.noise_variance", "at most 1e+30; found 1e+39"),
     ("model: {num_heads: 5}", "model.num_heads", "a divisor of model.width (48); found 5"),
     ("model: {width: true}", "model.width", "an integer of at least 1; found true"),
     ("model: {width: [64]}", "model.width", "an integer; the list [64]"),
