@@ -112,14 +112,14 @@ def _draw_halves(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
 def _draw_by_diversity(
     axes: Axes, runs: pd.DataFrame, column: str, scale: DiversityScale, *, limit: float | None
 ) -> None:
-    runs = runs[np.isfinite(runs[column])]  # a diverged chain may end at an infinite distance
     colours = [scale.colour(m) for m in runs["num_tasks"]]
-    axes.scatter(scale.positions(runs["num_tasks"]), runs[column], s=10, c=colours, linewidths=0)
+    values = runs[column].where(np.isfinite(runs[column]))  # a diverged chain may end at infinity
+    axes.scatter(scale.positions(runs["num_tasks"]), values, s=10, c=colours, linewidths=0)
     if limit:
         axes.axhline(limit, color="#c00000", linewidth=0.8, linestyle=":")
     else:
-        axes.set_ylim(0, 1.15 * max(runs[column].max(), 1e-9) if len(runs) else 1)
-    if runs.empty:
+        axes.set_ylim(0, 1.15 * max(values.max(), 1e-9) if values.notna().any() else 1)
+    if values.isna().all():
         style.nothing_to_show(axes, MISSING)
     style.diversity_axis(axes, scale, width=0.9, label="M")
 
