@@ -64,7 +64,12 @@ class Submission:
 
     def wait_for_queue(self) -> str:
         """Wait until a job is in the queue, and return SLURM's description of it."""
-        wait_until("a job in the queue", lambda: "has been submitted" in self.output)
+
+        def submitted_or_ended() -> bool:
+            return "has been submitted" in self.output or self.process.poll() is not None
+
+        wait_until("a job in the queue", submitted_or_ended)
+        assert "has been submitted" in self.output, self.output
         return slurm("scontrol", "show", "job", self.in_queue()[0])
 
     def in_queue(self) -> list[str]:
@@ -228,9 +233,17 @@ def test_jobs_whose_configuration_was_edited_in_the_queue_refuse(project, closed
     assert not (project.folder / RUN).exists()
 
 
+def pretend_torch_has_cuda(project) -> None:
+    """Put a record of a PyTorch with CUDA before the installed one, which the workflow refuses."""
+    record = project.folder / "workflow/lib/torch-2.13.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n")
+
+
 @pytest.mark.parametrize(("device", "expected"), [("cpu", None), ("cuda", "gres:gpu:1")])
 def test_a_gpu_is_asked_for_where_the_device_is_cuda(project, closed, device, expected):
     project.edit("config/smoke.yaml", "device: cpu", f"device: {device}")
+    pretend_torch_has_cuda(project)
     with submitted(project, CHECKPOINTS) as submission:
         description = submission.wait_for_queue()
         submission.process.send_signal(signal.SIGINT)
