@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +118,14 @@ def test_flags_check_the_files_that_they_name(tmp_path):
     parser.parse_args([*words, json.dumps({"experiment": "mine"})])
     with pytest.raises(InputError, match="of experiment other, found one of mine"):
         parser.parse_args([*words, json.dumps({"experiment": "other"})])
+
+
+def test_looking_at_a_table_takes_no_torch(tmp_path):
+    write_table(tmp_path / "training.parquet", "training", training(), METADATA)
+    code = (
+        "import sys; from pathlib import Path; from transience.command.inputs import check; "
+        "check(Path(sys.argv[1]), 'mine'); sys.exit('torch' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "training.parquet")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "workflow/lib")}
+    assert subprocess.run(words, env=environment).returncode == 0

@@ -39,13 +39,14 @@ def check(path: Path, experiment: str) -> None:
 
 def _described(path: Path) -> dict[str, Any]:
     """What a file says of itself; empty where that can't be read."""
-    from transience.files.checkpoints import CheckpointReader
-    from transience.files.tables import read_metadata
-
     try:
         if path.suffix == ".parquet":
+            from transience.files.tables import read_metadata
+
             return read_metadata(path)
-        if path.suffix == ".safetensors":
+        if path.suffix == ".safetensors":  # only here: it takes torch, which takes seconds
+            from transience.files.checkpoints import CheckpointReader
+
             return CheckpointReader(path).metadata
         return json.loads(path.read_bytes()) if path.suffix == ".json" else {}
     except InputError:  # told by who reads it
