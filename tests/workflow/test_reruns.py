@@ -6,8 +6,10 @@ dozen plans of edited sweeps then show that Snakemake sees it the same way.
 """
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -223,6 +225,22 @@ def test_touched_files_redo_nothing(sweep):
     for folder in ("config", "workflow", "results/smoke/runs"):
         for path in (sweep.folder / folder).rglob("*.*"):
             os.utime(path)
+    assert not sweep.planned()
+
+
+def test_a_moved_checkout_redoes_nothing(sweep, tmp_path):
+    place = tmp_path / "new home, é"
+    sweep.folder.rename(place)
+    assert not replace(sweep, folder=place).planned()
+
+
+def test_copies_without_their_times_are_redone_until_touched(sweep):
+    """Copied in any order, what is read may be younger than what was made of it."""
+    shutil.rmtree(sweep.folder / ".snakemake/metadata")
+    for path in sorted(sweep.results.rglob("*.parquet"), reverse=True):
+        os.utime(path)
+    assert sweep.planned()
+    assert sweep.snakemake("--touch").returncode == 0
     assert not sweep.planned()
 
 
