@@ -44,6 +44,7 @@ OF_A_RUN = {  # commands by module: the sections that each reads, and its files
     "complexity.indicators": ("task model indicators llc.nbeta llc.gamma", ["indicators"]),
 }
 OF_THE_SWEEP = {
+    "complexity.no_llc": ("llc.checkpoints", "indicators llc llc_trace"),
     "trajectories.joint_pca": ("trajectory_pca", "trajectory_pca trajectory_pca_components"),
     "trajectories.robustness": ("", "trajectory_pca trajectory_subspace"),
     "departure.transient_ridge": (
@@ -73,7 +74,7 @@ def small(**changes: dict[str, Any]) -> Config:
 
 
 def drawn(number: int) -> Config:
-    """The odd sweep of this number: any M, least sizes, variants, an LLC that diverges."""
+    """The odd sweep of this number: any M, variants, an LLC that diverges or is off."""
     dice = random.Random(number)
     width = dice.choice([1, 1, 2, 3, 8])
     steps = dice.choice([1, 1, 2, 7, 20])
@@ -114,6 +115,8 @@ def drawn(number: int) -> Config:
         "figures": {"smoothing_window": dice.choice([1, 5])},
         "variants": _variants(dice),
     }
+    if dice.random() < 0.1:  # drawn last, and all else is drawn as before
+        changes["llc"]["checkpoints"] = []
     return small(**changes)
 
 
@@ -152,6 +155,7 @@ class Chain:
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder, self.config = folder, config
         self.runs = configuration.runs(config)
+        self.left_out = configuration.tables_left_out(config)
 
     def table(self, name: str, run: tuple[str, float, int] | None = None) -> Path:
         """A table of the sweep, or of a run."""
@@ -166,13 +170,17 @@ class Chain:
     def commands(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Every command by what it makes."""
         for run in self.runs:
-            for module in OF_A_RUN:
+            for module, (_, made) in OF_A_RUN.items():
+                if self.left_out & {*made}:
+                    continue
                 yield f"{module} of {run}", lambda run=run, module=module: self._of_run(module, run)
-        on_demand = {*ON_DEMAND}
+        not_collected = {*ON_DEMAND, *self.left_out}
         for name, schema in schemas().items():
-            if {"runs", "tables"} <= {*schema.files} and name not in on_demand:
+            if {"runs", "tables"} <= {*schema.files} and name not in not_collected:
                 yield f"table {name}", lambda name=name: self._collect(name)
         for module in OF_THE_SWEEP:
+            if module == "complexity.no_llc" and not self.left_out:
+                continue
             yield module, lambda module=module: self._of_sweep(module)
         yield "claims", self._claims
         for name in captions():

@@ -19,6 +19,7 @@ KNOWN = {  # what the issue on odd sweeps began with
     "a variant of infinity alone": {
         "variants": {"baseline": {"sweep": {"num_tasks": ["inf"]}}, "other": {}}
     },
+    "no LLC": {"llc": {"checkpoints": []}},
     "diverged": {"llc": {"step_size": 10.0}},
     "a step": {"training": {"num_steps": 1}, "checkpoints": {"linear_every": 1}},
     "no move": {"training": {"learning_rate": 1e-30}},

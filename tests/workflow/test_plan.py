@@ -80,6 +80,25 @@ def test_a_calibration_is_planned_on_demand_and_for_the_runs_chosen(project):
         }  # fmt: skip
 
 
+OFF = ("checkpoints: [0.3, final]", "checkpoints: []")
+
+
+def test_no_job_of_an_llc_that_is_off_is_planned(project):
+    project.edit("config/smoke.yaml", *OFF)
+    expected = with_runs(RUNS) | {"collect": 4, "no_llc": 1}
+    del expected["llc"]
+    assert project.planned() == expected
+
+
+def test_an_llc_that_is_off_is_not_calibrated(project):
+    project.edit("config/smoke.yaml", *OFF)
+    run = project.watched("llc_calibration")
+    assert run.returncode == 1
+    said = "llc.checkpoints: expected checkpoints whose LLC to calibrate; found none: LLC is off"
+    assert run.stdout.splitlines()[-1] == said
+    assert "Traceback" not in run.stdout and not project.results.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "there", "device", "gpus", "told"),
     [

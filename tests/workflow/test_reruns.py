@@ -7,6 +7,8 @@ dozen plans of edited sweeps then show that Snakemake sees it the same way.
 
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -287,6 +289,27 @@ def test_plans_after_edits_of_the_configuration(sweep, old, new, expected):
 def test_plans_after_edits_of_the_code(sweep, module, expected):
     sweep.edit(f"{LIBRARY}/{module}.py", "\n\n\n", "\n\n\nADDED = 1\n")
     assert sweep.planned() == expected
+
+
+def test_the_llc_is_turned_off_and_on_again(sweep):
+    """Of the runs nothing is redone, and the estimates that were there are taken again."""
+    shows_it = {"indicator_agreement": 1, "free_energy": 1, "claims": 1, "figure": 4, "report": 1}
+    on, off = ("checkpoints: [0.3, final]", "checkpoints: []")
+    sweep.edit("config/smoke.yaml", on, off)
+    assert sweep.planned() == RECORDED | shows_it | {"no_llc": 1}
+    run = sweep.watched()
+    assert run.returncode == 0, run.stdout
+    page = (sweep.results / "report.html").read_text()
+    assert "LLC is off (llc.checkpoints is empty): claims that need it are not tested" in page
+    checked = subprocess.run(
+        [sys.executable, "-m", "transience.verify", "results/smoke"],
+        cwd=sweep.folder, env=os.environ | {"PYTHONPATH": "workflow/lib"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stdout.count("from before the LLC was turned off") == 2 * RUNS
+    sweep.edit("config/smoke.yaml", off, on)
+    assert sweep.planned() == RECORDED | shows_it | {"collect": 2}
 
 
 def test_an_edited_template_redoes_the_report(sweep):

@@ -19,6 +19,7 @@ from transience.planning.configuration import (
     completed,
     run_folder,
     runs,
+    tables_left_out,
     variant_settings,
 )
 from transience.planning.yaml_files import DEFAULTS, check_files, from_command_line, load

@@ -26,6 +26,29 @@ rule llc:
         " > {log:q} 2>&1"
 
 
+# Where it is off, no job of a run is planned, and the sweep's tables of it have no rows.
+if not config["llc"]["checkpoints"]:
+
+    rule no_llc:
+        input:
+            indicators="results/{experiment}/tables/indicators.parquet",
+        output:
+            llc="results/{experiment}/tables/llc.parquet",
+            llc_trace="results/{experiment}/tables/llc_trace.parquet",
+        log:
+            "results/{experiment}/logs/no_llc/sweep.log",
+        benchmark:
+            "results/{experiment}/benchmarks/no_llc/sweep.tsv"
+        conda:
+            "../../envs/transience.yaml"
+        resources:
+            **asks(mem_mb=1500, runtime=30),
+        params:
+            **command("transience.complexity.no_llc", "llc.checkpoints"),
+        shell:
+            "python -m transience.complexity.no_llc {params.flags} > {log:q} 2>&1"
+
+
 rule indicators:
     input:
         checkpoints="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/checkpoints.safetensors",

@@ -20,6 +20,8 @@ TABLES = {
     kind: [name for name in SCHEMAS if kind in SCHEMAS[name]["files"] and name not in ON_DEMAND]
     for kind in ("runs", "tables")
 }
+# Where the LLC is off, the sweep has empty tables of it, and runs have none.
+TABLES["runs"] = [name for name in TABLES["runs"] if name not in tables_left_out(config)]
 
 # The interpreter that runs Snakemake runs the jobs too, unless conda was asked for. It takes the place
 # of the shell, which would print the whole command of a job that was killed.

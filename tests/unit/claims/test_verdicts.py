@@ -39,6 +39,18 @@ def test_a_sweep_without_llcs_has_a_verdict_for_every_claim():
     assert (verdict.drop(index=[*lacking]) == HOLDS).all()
 
 
+def test_claims_that_need_an_llc_say_that_it_is_off():
+    made = made_up()
+    on = verdicts.check(made).set_index("claim")
+    made["llc"] = made["llc"].iloc[:0]
+    off = verdicts.check(made).set_index("claim")
+    said = off["this_sweep_shows"] == "LLC is off (llc.checkpoints is empty)."
+    assert (off["verdict"] == NOT_TESTABLE).equals(said)
+    needed = {claim.name for claim in verdicts.CLAIMS if claim.needs_llc}
+    assert {*off.index[said]} == needed and len(needed) == 6
+    assert off[~said].equals(on[~said])
+
+
 def test_claims_are_about_the_baseline():
     made = made_up()
     for name, table in made.items():

@@ -17,7 +17,7 @@ from small import small_run, write_checkpoints
 from transience.command import flags
 from transience.command.inputs import check
 from transience.errors import InputError
-from transience.files.tables import METADATA_KEY, write_table
+from transience.files.tables import METADATA_KEY, schemas, write_table
 
 METADATA = {"experiment": "mine", "variant": "baseline", "num_tasks": ["4", "inf"], "seed": 0}
 
@@ -129,3 +129,15 @@ def test_looking_at_a_table_takes_no_torch(tmp_path):
     words = [sys.executable, "-c", code, str(tmp_path / "training.parquet")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "workflow/lib")}
     assert subprocess.run(words, env=environment).returncode == 0
+
+
+@pytest.mark.parametrize("settings", [{"llc": {"checkpoints": ["final"]}}, {}, []])
+def test_a_table_of_the_llc_without_rows_says_that_it_is_off(tmp_path, settings):
+    """An LLC that was estimated has rows, whatever became of the chains."""
+    path = tmp_path / "llc.parquet"
+    empty = pd.DataFrame(columns=[column.name for column in schemas()["llc"].columns])
+    write_table(path, "llc", empty, {"experiment": "e", "settings": settings})
+    assert refusal(path) == f"{path}: expected rows, found none"
+    off = {"llc": {"checkpoints": []}}
+    write_table(path, "llc", empty, {"experiment": "e", "settings": off})
+    check(path, "e")

@@ -41,6 +41,15 @@ def test_a_right_prediction_is_found(m: float, seed: int):
     )  # fmt: skip
 
 
+def test_without_an_llc_there_is_what_was_observed():
+    made = made_up()
+    on, off = table_of(made), table_of(made | {"llc": made["llc"].iloc[:0]})
+    observed = ["num_tasks", "seed", "estimate", "outcome", "departure_step", "observed_high"]
+    assert off[[*observed, "delta_loss"]].equals(on[[*observed, "delta_loss"]])
+    assert set(off["prediction"]) == {"missing", "reference"}
+    assert off[["delta_llc", "predicted_samples"]].isna().all(axis=None)
+
+
 def test_runs_without_a_departure_are_told_apart():
     table = table_of(made_up())
     stays, direct, reference = (row_of(table, m, 0) for m in (64.0, 1.0, math.inf))

@@ -40,6 +40,14 @@ def test_captions_are_filled_and_escape_what_fills_them() -> None:
 
 
 @pytest.mark.parametrize("name", captions())
+def test_captions_of_the_llc_begin_by_saying_that_it_is_off(name: str) -> None:
+    off = CONFIG | {"llc": CONFIG["llc"] | {"checkpoints": []}}
+    says = filled(name, off).text.startswith("<b>LLC is off</b>")
+    assert says == ("llc" in captions()[name].reads)
+    assert "LLC is off" not in filled(name, CONFIG).text
+
+
+@pytest.mark.parametrize("name", captions())
 def test_snakemakes_report_has_the_captions_of_the_page(name: str) -> None:
     """As Snakemake renders figure.rst: Jinja, then docutils, without our settings."""
     caption = filled(name, CONFIG)

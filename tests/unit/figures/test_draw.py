@@ -83,6 +83,15 @@ def test_one_run_alone_and_twenty_seeds_are_drawn(name: str) -> None:
         texts(draw(name, sweep, smoothing_window=3))
 
 
+@pytest.mark.parametrize("name", [n for n in captions() if "llc" in captions()[n].reads])
+def test_a_figure_says_that_the_llc_is_off(name: str) -> None:
+    tables = made_up_sweep(FEW, 2)
+    off = {table: tables[table].iloc[:0] for table in ("llc", "llc_trace")}
+    agreement = tables["indicator_agreement"].assign(rank_correlation=math.nan)
+    figure = draw(name, tables | off | {"indicator_agreement": agreement})
+    assert "LLC is off (llc.checkpoints is empty)" in texts(figure)
+
+
 def test_a_figure_reads_only_what_it_says() -> None:
     tables = made_up_sweep(FEW, 1)
     for name, caption in captions().items():

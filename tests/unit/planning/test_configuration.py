@@ -108,7 +108,12 @@ MISTAKES = [
     ("checkpoints: {logarithmic_count: 1}", "checkpoints.logarithmic_count", "at least 2; 1"),
     # Measurements
     ("llc: {batch_size: 4097}", "llc.batch_size", "at most llc.num_sequences (4096); found 4097"),
-    ("llc: {checkpoints: []}", "llc.checkpoints", "a list of one or more; the list []"),
+    (
+        "llc_calibration: {checkpoints: []}",
+        "llc_calibration.checkpoints",
+        "a list of one or more; []",
+    ),
+    ("llc: {checkpoints: 5}", "llc.checkpoints", "a list, each; write [5]"),
     ("llc: {checkpoints: final}", "llc.checkpoints", "a list; 'final'; write [final]"),
     ("llc: {checkpoints: [last]}", "llc.checkpoints, item 1", "or final; the text 'last'"),
     ("llc: {checkpoints: [10001]}", "llc.checkpoints", "training.num_steps (10000); found 10001"),
@@ -214,6 +219,13 @@ def test_a_mistake_hides_no_other_and_invents_none() -> None:
     """A misspelt warm-up isn't judged by its default, and 8.0 next to 8 is wrong twice."""
     assert len(lines_of("training: {num_steps: 500, warmup_stepz: 20}")) == 1
     assert len(lines_of("sweep: {num_tasks: [8, 8.0]}")) == 2
+
+
+def test_no_checkpoint_turns_the_llc_off() -> None:
+    assert lines_of("llc: {checkpoints: []}") == []
+    assert configuration.tables_left_out(configuration.completed(BASE)) == set()
+    off = configuration.completed(BASE | {"llc": {"checkpoints": []}})
+    assert configuration.tables_left_out(off) == {"llc", "llc_trace"}
 
 
 @pytest.mark.parametrize(

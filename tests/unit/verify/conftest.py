@@ -92,7 +92,7 @@ def make_results(folder: Path) -> None:
         path = folder / f"tables/{name}.parquet"
         tables.write_table(path, name, frame, merge_metadata(origins) | {"table": name})
     (folder / "config.json").write_text(json.dumps(config | {"configuration_files": []}))
-    for path in files.declared(folder, []):
+    for path in files.declared(folder, [], config):
         if path.suffix in files.ENDS and path.stem not in files.ON_DEMAND:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"whole to its end " + files.ENDS[path.suffix])

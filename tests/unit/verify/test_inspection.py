@@ -37,6 +37,23 @@ def test_results_without_runs_are_checked_as_far_as_they_go(results):
     assert found.notes == ["small/runs: no such folder; tables are checked without their runs"]
 
 
+def test_what_runs_had_of_an_llc_that_was_turned_off_is_a_note(results):
+    """It stays, for when it is turned on again; the sweep's tables of it are empty."""
+    results.edit_config("llc", checkpoints=[])
+    metadata = tables.read_metadata(results.folder / "tables/llc.parquet")
+    settings = {name: part for name, part in metadata["settings"].items() if name != "llc"}
+    results.relabel("tables/llc.parquet", settings=settings)
+    assert any(line.startswith("small/tables/llc.parquet: ") for line in results.problems())
+    results.rewrite("tables/llc.parquet", lambda frame: frame.iloc[:0])
+    found, of_the_llc = verify(results.folder), ("llc", "llc_trace")
+    for path in results.folder.rglob("runs/*/*/*.parquet"):
+        note = f"{path}: from before the LLC was turned off, unchecked"
+        assert (
+            (note in found.notes) == (path.stem in of_the_llc) == (str(path) not in found.problems)
+        )
+    assert "small/tables/llc.parquet" not in found.problems
+
+
 def test_tables_made_on_demand_are_checked_where_they_are(results):
     """As `make calibrate` would write it, then with the setting of another."""
     path = results.folder / RUN / "llc_curvature.parquet"

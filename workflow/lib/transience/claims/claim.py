@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from transience.claims.sweep_tables import Sweep
+from transience.complexity.summary import LLC_IS_OFF
 
 HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable"
 
@@ -47,10 +48,12 @@ class Claim:
     name: str
     paper_says: str
     check: Callable[[Sweep], Finding]
+    needs_llc: bool = False
 
     def row(self, sweep: Sweep) -> dict[str, str]:
         """Row of the table `claims`."""
-        finding = self.check(sweep)
+        off = self.needs_llc and sweep.llc_is_off
+        finding = Finding.not_testable(f"{LLC_IS_OFF}.") if off else self.check(sweep)
         return {
             "claim": self.name,
             "paper_says": self.paper_says,
@@ -59,9 +62,11 @@ class Claim:
         }
 
 
-def claim(paper_says: str) -> Callable[[Callable[[Sweep], Finding]], Claim]:
+def claim(
+    paper_says: str, *, needs_llc: bool = False
+) -> Callable[[Callable[[Sweep], Finding]], Claim]:
     """Make the function below a claim of the same name."""
-    return lambda check: Claim(check.__name__, paper_says, check)
+    return lambda check: Claim(check.__name__, paper_says, check, needs_llc)
 
 
 # Words

@@ -52,7 +52,7 @@ def models_reach_predictors(sweep: Sweep) -> Finding:
     )
 
 
-@claim("The LLC at the end of training rises with M.")
+@claim("The LLC at the end of training rises with M.", needs_llc=True)
 def llc_rises(sweep: Sweep) -> Finding:
     """Every transient M has a larger LLC than the lowest M, in every seed."""
     llcs = sweep.final_llcs
@@ -67,7 +67,7 @@ def llc_rises(sweep: Sweep) -> Finding:
     )
 
 
-@claim("The LLC crosses that of ridge (M = inf) as transience sets in.")
+@claim("The LLC crosses that of ridge (M = inf) as transience sets in.", needs_llc=True)
 def llc_crosses_infinity(sweep: Sweep) -> Finding:
     """The LLC of the lowest M is below that of M = inf; that of some transient M is above."""
     llcs = sweep.final_llcs
@@ -88,7 +88,7 @@ def llc_crosses_infinity(sweep: Sweep) -> Finding:
     )
 
 
-@claim("The LLC plateaus above M = 32.")
+@claim("The LLC plateaus above M = 32.", needs_llc=True)
 def llc_plateaus(sweep: Sweep) -> Finding:
     """Above M = 32 the LLCs of finite M differ little."""
     high = [m for m in sweep.finite if m > PLATEAU_STARTS]
@@ -103,7 +103,7 @@ def llc_plateaus(sweep: Sweep) -> Finding:
     )
 
 
-@claim("The LLC of large M converges to that of ridge.")
+@claim("The LLC of large M converges to that of ridge.", needs_llc=True)
 def llc_converges(sweep: Sweep) -> Finding:
     """The largest finite M ends at ridge, with an LLC within 25 % of that of M = inf."""
     if not sweep.finite or not _measured(sweep.final_llcs, [sweep.finite[-1], math.inf]):

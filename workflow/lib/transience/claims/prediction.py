@@ -24,7 +24,8 @@ ORDERINGS = {
 
 @claim(
     "Not in the paper (ours): eq. 8, with the losses of the ideal predictors and measured LLCs, "
-    "predicts after how many samples a run leaves ridge."
+    "predicts after how many samples a run leaves ridge.",
+    needs_llc=True,
 )
 def crossover_predicts_departures(sweep: Sweep) -> Finding:
     """In every run that leaves ridge the interval of n* meets that of the departure."""
@@ -49,7 +50,10 @@ def crossover_predicts_departures(sweep: Sweep) -> Finding:
     )
 
 
-@claim("Not in the paper (ours): the n* of eq. 8 orders the departures of runs from ridge.")
+@claim(
+    "Not in the paper (ours): the n* of eq. 8 orders the departures of runs from ridge.",
+    needs_llc=True,
+)
 def crossover_orders_departures(sweep: Sweep) -> Finding:
     """The interval of the rank correlation of n* with the observed departure is above 0."""
     table = _of_estimate(sweep.tables["free_energy_agreement"])

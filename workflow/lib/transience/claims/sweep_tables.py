@@ -64,6 +64,11 @@ class Sweep:
         ideal = means["predictors"].pivot(index=run, columns="predictor", values="loss")
         return ideal.join(last)
 
+    @property
+    def llc_is_off(self) -> bool:
+        """Whether no LLC was asked for."""
+        return self.tables["llc"].empty
+
     @cached_property
     def final_llcs(self) -> pd.DataFrame:
         """Centred LLC of the last checkpoint: index num_tasks, columns seed."""

@@ -15,6 +15,7 @@ from transience.errors import InputError
 
 PNG = (b"\x89PNG\r\n", b"IEND\xaeB`\x82")  # how a figure begins and ends
 PAIRS = "llc_ordering"  # of task diversities: the largest is never the first of one
+OF_THE_LLC = ("llc", "llc_trace")  # may have no rows, but only where the LLC is off
 
 
 def check(path: Path, experiment: str) -> None:
@@ -111,6 +112,8 @@ def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, st
     from transience.files.tables import RUN_KEYS
     from transience.problem.diversity import format_num_tasks
 
+    if not file.metadata.num_rows and metadata["table"] in OF_THE_LLC and not _is_off(metadata):
+        yield "rows", "none"
     keys = [key for key in RUN_KEYS if key in file.schema_arrow.names and key in metadata]
     if not keys or not file.metadata.num_rows:
         return
@@ -124,6 +127,13 @@ def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, st
         if found - wanted or (wanted - found and metadata["table"] != PAIRS):
             yield f"rows of {key} {_listed(wanted)}", f"those of {_listed(found)}"
             return
+
+
+def _is_off(metadata: dict[str, Any]) -> bool:
+    """Whether a table of the LLC was made with no checkpoint to estimate it at."""
+    settings = metadata.get("settings")
+    section = settings.get("llc") if isinstance(settings, dict) else None
+    return isinstance(section, dict) and section.get("checkpoints") == []
 
 
 def _listed(values: set[str]) -> str:

@@ -111,6 +111,8 @@ def main() -> None:
     )
     flags.add_files(parser, "checkpoints", "llc", "llc_trace")
     args = parser.parse_args()
+    if not args.settings.llc.checkpoints:
+        raise InputError("llc.checkpoints: expected a checkpoint or more; found none: LLC is off")
     run, device = flags.run_of(args), use_device(args.device, threads=args.threads)
     reader = run.open_checkpoints(args.checkpoints)
     metadata = provenance.of_run(args, run, device.type)

@@ -8,7 +8,7 @@ from transience.settings import EachOnce, Settings, key
 
 Step = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Moments = Annotated[list[Step | Share | Literal["final"]], Field(min_length=1), EachOnce]
+Moment = Step | Share | Literal["final"]
 Diversity = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
@@ -64,9 +64,10 @@ class LLCSettings(ChainSettings):
     """Independent chains. Disagreement between them shows in R-hat."""
     num_draws: int = key("draws", ge=4)
     """Draws kept in each chain, after burn-in: a chain is num_burn_in + num_draws long."""
-    checkpoints: Moments = key("steps, or shares of training.num_steps")
+    checkpoints: Annotated[list[Moment], EachOnce] = key("steps, or shares of training.num_steps")
     """Where w* is taken: `final`, steps, or shares of training between 0 and 1; the nearest saved
-    checkpoint is used."""
+    checkpoint is used. An empty list turns the LLC off: nothing is sampled, and what needs an LLC
+    says so."""
     num_sequences: int = key("sequences", ge=1)
     """Fixed data set from q_M on which the loss of the LLC is defined."""
 
@@ -108,7 +109,9 @@ class LLCCalibrationSettings(Settings):
     """M to calibrate on, of those in `sweep.num_tasks`, or `all`."""
     seeds: Annotated[list[Seed | Literal["all"]], Field(min_length=1), EachOnce] = key("none")
     """Seeds to calibrate on, of those in `sweep.seeds`, or `all`."""
-    checkpoints: Moments = key("steps, or shares of training.num_steps")
+    checkpoints: Annotated[list[Moment], Field(min_length=1), EachOnce] = key(
+        "steps, or shares of training.num_steps"
+    )
     """Where to calibrate, written like `llc.checkpoints`. The stiffest are early ones."""
     num_sequences: int = key("sequences", ge=1)
     """Sequences behind the Hessian, the first of the LLC's data set (all of it, if it has fewer).

@@ -7,6 +7,8 @@ from transience.complexity.limits import FLAGS
 from transience.files.selections import of_last_step
 from transience.files.tables import RUN_KEYS
 
+LLC_IS_OFF = "LLC is off (llc.checkpoints is empty)"  # said by all that has no LLC to show then
+
 
 def llc_by_checkpoint(llc: pd.DataFrame) -> pd.DataFrame:
     """One row a checkpoint: estimates, errors, diagnostics, and the flags of its chains.

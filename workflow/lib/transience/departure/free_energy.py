@@ -90,12 +90,17 @@ def free_energy_table(
     llc: pd.DataFrame,
     units: Mapping[str, Units],
 ) -> pd.DataFrame:
-    """Table `free_energy` from those tables, with the units of each variant in them."""
+    """Table `free_energy` from those tables, with the units of each variant in them.
+
+    Where the LLC is off, what is observed is there, and what is predicted is missing.
+    """
     runs = _observed(departures(evaluation), units)
     runs = runs.merge(_loss_differences(predictors, units), on=RUN_KEYS)
     estimates = llc_by_run(llc)
     frames = [
-        _predicted(runs.merge(_llc_differences(estimates, name), on=RUN_KEYS)).assign(estimate=name)
+        _predicted(runs.merge(_llc_differences(estimates, name), on=RUN_KEYS, how="left")).assign(
+            estimate=name
+        )
         for name in ESTIMATES
     ]
     return pd.concat(frames, ignore_index=True)

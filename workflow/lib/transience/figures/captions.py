@@ -40,10 +40,11 @@ def captions(section: str = "figures") -> dict[str, Caption]:
 def filled(name: str, config: dict[str, Any]) -> Caption:
     """The caption of a figure of the report, for the configuration of the variant shown."""
     caption = captions()[name]
-    endings = ["scale", "smoothing"] if caption.smooths else ["scale"]
-    template = " ".join([caption.text, *(_described()[ending] for ending in endings)])
+    names = ["scale", "smoothing"] if caption.smooths else ["scale"]
+    beginning = _described()["without_llc"] if "llc" in caption.reads else ""
+    template = " ".join([beginning, caption.text, *(_described()[name] for name in names)])
     strict = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return replace(caption, text=Markup(strict.from_string(template).render(config=config)))
+    return replace(caption, text=Markup(strict.from_string(template).render(config=config).strip()))
 
 
 @cache

@@ -36,7 +36,7 @@ def departure(tables: Tables, window: int) -> Figure:
     panels = figure.subplot_mosaic("AA;BC", height_ratios=(1, 1.15))
     draw_relative_distance(panels["A"], tables["evaluation"], scale, window=window)
     _draw_departures(panels["A"], runs, scale)
-    _draw_prediction(panels["B"], runs, scale)
+    _draw_prediction(panels["B"], runs, scale, off=tables["llc"].empty)
     _draw_correlations(panels["C"], tables["free_energy_agreement"])
     style.panel_title(panels["A"], "a", "Relative distance on $q_M$, and departure from ridge")
     style.panel_title(panels["B"], "b", "Predicted crossover against departure")
@@ -62,7 +62,7 @@ def _draw_departures(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> N
     )  # fmt: skip
 
 
-def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
+def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale, *, off: bool) -> None:
     """Both in sequences; n* = 0 stands in the band at the foot, a missing one is counted."""
     shown = np.isfinite(runs["predicted_samples"]) & runs["outcome"].isin(SHAPES)
     there = runs[shown]
@@ -84,6 +84,8 @@ def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> N
     note += f"\nnot shown (no $n^*$ or no departure): {missing}" * bool(missing)
     if runs.empty:
         style.nothing_to_show(axes, style.NO_FINITE)
+    elif off:
+        style.nothing_to_show(axes, style.LLC_IS_OFF)
     else:
         axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
     axes.set_xlabel("observed departure (sequences seen)")

@@ -19,13 +19,14 @@ from transience.files.atomic import replacing
 from transience.files.selections import main_variant
 
 FIGURES = captions() | captions("on_demand")
+NO_RUNS = pd.DataFrame({"variant": ["baseline"]})  # of a figure whose tables are all empty
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # no times: the same bytes
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame], *, smoothing_window: int = 1) -> Figure:
     """Draw a figure of the sweep's main variant from (at least) the tables that it reads."""
     read = {table: tables[table] for table in FIGURES[name].reads}
-    main = main_variant(next(iter(read.values())))
+    main = main_variant(next((frame for frame in read.values() if len(frame)), NO_RUNS))
     read = {table: frame[frame["variant"] == main] for table, frame in read.items()}
     function = getattr(import_module(f"transience.figures.{name}"), name)
     with matplotlib.rc_context(STYLE):

@@ -35,6 +35,8 @@ BY_DIVERSITY = [  # column, title, limit
 def llc_diagnostics(tables: Tables, _window: int) -> Figure:
     """Running means of the paired traces of the last checkpoints, and what to judge them by."""
     runs = llc_by_run(tables["llc"])
+    if runs.empty:
+        return _of_nothing()
     scale = DiversityScale.of(runs["num_tasks"])
     rows = math.ceil(len(scale.values) / PANELS_A_ROW)
     heights = [TRACE_HEIGHT * rows + 0.4, 4.0]
@@ -50,6 +52,15 @@ def llc_diagnostics(tables: Tables, _window: int) -> Figure:
     style.plain_log_axis(grid[0, 2])
     _draw_flags(grid[0, 3], tables["llc"], scale)
     _draw_descent(grid[1, 3], runs, scale)
+    return figure
+
+
+def _of_nothing() -> Figure:
+    """One empty panel, which says that the LLC is off."""
+    figure = Figure(figsize=(style.FULL_WIDTH, 1.0))
+    axes = figure.subplots()
+    axes.set_axis_off()
+    style.nothing_to_show(axes, style.LLC_IS_OFF)
     return figure
 
 

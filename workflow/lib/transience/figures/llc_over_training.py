@@ -38,7 +38,7 @@ def llc_over_training(tables: Tables, window: int) -> Figure:
     _draw_llc(llc, estimates, scale)
     style.plain_log_axis(loss)
     loss.set_ylabel("loss on $q_M$ (mean squared error)")
-    _draw_paths(plane, estimates.merge(losses, on=["num_tasks", "seed", "step"]), scale)
+    _draw_paths(plane, estimates, losses, scale)
     _draw_indicator(indicator, tables, scale)
     style.panel_title(loss, "a", "Loss on training tasks")
     style.panel_title(llc, "b", r"LLC estimate $\hat{λ}$ (band: range of seeds)")
@@ -76,7 +76,7 @@ def _draw_llc(axes: Axes, estimates: pd.DataFrame, scale: DiversityScale) -> Non
         )  # fmt: skip
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     if estimates["centred_llc"].isna().all():
-        style.nothing_to_show(axes, style.NO_LLC)
+        style.nothing_to_show(axes, style.no_llc(estimates))
     axes.set_ylabel(LLC_LABEL)
 
 
@@ -87,8 +87,11 @@ def _draw_points(axes: Axes, points: pd.Series, colour: object, *, hollow: bool)
     )  # fmt: skip
 
 
-def _draw_paths(axes: Axes, points: pd.DataFrame, scale: DiversityScale) -> None:
+def _draw_paths(
+    axes: Axes, estimates: pd.DataFrame, losses: pd.DataFrame, scale: DiversityScale
+) -> None:
     """Each M's way through the plane of loss and LLC, means over seeds, with arrows along it."""
+    points = estimates.merge(losses, on=["num_tasks", "seed", "step"])
     means = points.groupby(["num_tasks", "step"])[["loss", "centred_llc"]].mean().dropna()
     for num_tasks, path in means.groupby("num_tasks"):
         look = scale.line(num_tasks)
@@ -103,7 +106,7 @@ def _draw_paths(axes: Axes, points: pd.DataFrame, scale: DiversityScale) -> None
         axes.plot(*ends[-1], "*", color=look["color"], markersize=7, zorder=4)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     if means.empty:
-        style.nothing_to_show(axes, style.NO_LLC)
+        style.nothing_to_show(axes, style.no_llc(estimates))
     axes.set_xlabel("loss on $q_M$ (mean squared error)")
     axes.set_ylabel(LLC_LABEL)
 
@@ -123,7 +126,8 @@ def _draw_indicator(axes: Axes, tables: Tables, scale: DiversityScale) -> None:
         for which in "xy":
             style.plain_log_axis(axes, which)
     else:
-        style.nothing_to_show(axes, "no LLC and indicator above 0" if len(points) else style.NO_LLC)
+        none = style.no_llc(tables["llc"])
+        style.nothing_to_show(axes, "no LLC and indicator above 0" if len(points) else none)
     lines = _agreement_lines(tables["indicator_agreement"])
     lines += [f"missing or not above 0: {len(points) - len(shown)} points"] * (
         len(shown) < len(points)

@@ -76,7 +76,7 @@ def _draw_llc(axes: Axes, runs: pd.DataFrame, scale: DiversityScale) -> None:
     if len(missing) < len(runs):
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     else:
-        style.nothing_to_show(axes, style.NO_LLC)
+        style.nothing_to_show(axes, style.no_llc(runs))
     axes.set_ylabel(r"$\hat{λ}$ (dimensionless)")
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from transience.complexity.summary import LLC_IS_OFF
 from transience.problem.diversity import symbol
 
 FULL_WIDTH = 7.0  # inches
@@ -59,7 +61,6 @@ STYLE = {
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 NO_FINITE = "no finite M in this sweep"
-NO_LLC = "every estimate is missing: chains diverged"
 MAX_KEY_ENTRIES = 12
 MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
 
@@ -210,6 +211,11 @@ def nothing_to_show(axes: Axes, reason: str) -> None:
         0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED,
         backgroundcolor="white",
     )  # fmt: skip
+
+
+def no_llc(llc: pd.DataFrame) -> str:
+    """Why a panel of LLCs is empty, from the table of estimates that it would show."""
+    return LLC_IS_OFF if llc.empty else "every estimate is missing: chains diverged"
 
 
 def panel_title(axes: Axes, letter: str, text: str) -> None:

@@ -90,6 +90,11 @@ def run_folder(variant: str, num_tasks: float, seed: int) -> str:
     return f"{variant}/M{format_num_tasks(num_tasks)}_seed{seed}"
 
 
+def tables_left_out(config: Config) -> set[str]:
+    """Tables that no run has: those of the LLC where it is off."""
+    return set() if config["llc"]["checkpoints"] else {"llc", "llc_trace"}
+
+
 def calibrated_runs(config: Config) -> list[tuple[str, float, int]]:
     """Those of `runs` on which the LLC is calibrated."""
     chosen = config["llc_calibration"]

@@ -183,7 +183,8 @@ def _expected(part: dict[str, Any]) -> str:
         choices = (" or ".join(one.get("enum", [])) or _expected(one) for one in part["anyOf"])
         return " or ".join(choices)
     if part.get("type") == "array":
-        return f"a list of one or more, each {_expected(part['items'])}"
+        number = " of one or more" if "minItems" in part else ""
+        return f"a list{number}, each {_expected(part['items'])}"
     bounds = [f"{words} {part[bound]}" for bound, words in BOUNDS.items() if bound in part]
     return " ".join([KINDS[part.get("type", "object")], " and ".join(bounds)]).strip()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from transience.complexity.limits import FLAGS
+from transience.complexity.summary import LLC_IS_OFF
 from transience.files.tables import RUN_KEYS
 from transience.problem.diversity import symbol
 
@@ -77,7 +78,8 @@ def missing_runs(
 ) -> list[str]:
     """Which of the configured runs a table lacks, by (variant, M, seed): one line a table."""
     lines = []
-    for name in ("training", "evaluation", "llc", "trajectory_pca", "transient_ridge"):
+    llc = () if tables["llc"].empty else ("llc",)  # where it is off, `warnings` says so
+    for name in ("training", "evaluation", *llc, "trajectory_pca", "transient_ridge"):
         found = tables[name][RUN_KEYS].drop_duplicates()
         found = set(found.itertuples(index=False, name=None))
         absent = [run for run in expected if run not in found]
@@ -96,6 +98,8 @@ def missing_runs(
 
 def warnings(estimates: pd.DataFrame) -> list[str]:
     """What a reader should know before trusting the LLC: counts of flags, over all checkpoints."""
+    if estimates.empty:
+        return [f"{LLC_IS_OFF}: claims that need it are not tested, and its panels are empty."]
     counts = Counter(flag for flags in estimates["flags"] for flag in flags.split(",") if flag)
     flagged = int((estimates["flags"] != "").sum())
     lines = []

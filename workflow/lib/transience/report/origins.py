@@ -16,7 +16,8 @@ MEASURED = ("s", "cpu_time", "max_rss")  # columns of a benchmark: seconds, seco
 def origins(metadata: dict[str, dict[str, Any]], tables: dict[str, pd.DataFrame]) -> dict[str, str]:
     """Provenance in words, from the metadata of tables by name."""
     training = tables["training"].groupby(RUN_KEYS)["seconds"].max()
-    devices = {f"{name}: {_text(metadata[name].get('device'))}" for name in ("training", "llc")}
+    computed = [name for name in ("training", "llc") if len(tables[name])]  # the LLC may be off
+    devices = {f"{name}: {_text(metadata[name].get('device'))}" for name in computed}
     created = [text for found in metadata.values() for text in values_of(found.get("created"))]
     return {
         "Commit": _text([v for m in metadata.values() for v in values_of(m.get("commit"))]),

@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from transience.complexity.limits import FLAGS
-from transience.complexity.summary import llc_by_checkpoint
+from transience.complexity.summary import LLC_IS_OFF, llc_by_checkpoint
 from transience.figures.captions import PAGE, captions, filled
 from transience.files.selections import main_variant, of_last_step
 from transience.planning.configuration import runs as configured_runs
@@ -58,6 +58,7 @@ def render(
         claims=tables["claims"].to_dict("records"),
         runs=runs.to_dict("records"),
         llc=of_last_step(estimates).to_dict("records"),
+        llc_is_off=LLC_IS_OFF,
         configuration=config,
         provenance=provenance,
         stages=stages,

@@ -26,6 +26,7 @@ from transience.run import Run
 
 CHECKPOINTS = "checkpoints"
 ON_DEMAND = ("llc_calibration", "llc_curvature", "llc_ordering", "llc_proposal")
+OF_THE_LLC = ("llc", "llc_trace", *ON_DEMAND)
 OF_RUNS = [name for name, schema in schemas().items() if "runs" in schema.files]
 OF_SWEEP = [name for name, schema in schemas().items() if "tables" in schema.files]
 PLACE_OF_A_RUN = re.compile(r"runs/[^/]+/M(inf|[1-9]\d*)_seed\d+")
@@ -94,15 +95,28 @@ def run_files(folder: Path, run: Run) -> dict[str, Path]:
     return {CHECKPOINTS: place / f"{CHECKPOINTS}.safetensors"} | tables
 
 
-def declared(folder: Path, runs: Sequence[Run]) -> list[Path]:
+def names(config: Config) -> tuple[list[str], list[str]]:
+    """Tables of the sweep, and of each run.
+
+    Where the LLC is off, runs have none of it, that of the sweep has no rows, and what `make
+    calibrate` wrote is from before.
+    """
+    off = configuration.tables_left_out(config)
+    of_sweep = [name for name in OF_SWEEP if not (off and name in ON_DEMAND)]
+    of_runs = [name for name in OF_RUNS if not (off and name in (*off, *ON_DEMAND))]
+    return of_sweep, of_runs
+
+
+def declared(folder: Path, runs: Sequence[Run], config: Config) -> list[Path]:
     """Files of a finished sweep, after `make calibrate`."""
+    in_sweep, in_runs = names(config)
     figures = [
         folder / f"figures/{name}.{kind}"
         for name in [*captions(), *captions("on_demand")]
         for kind in ("png", "pdf")
     ]
-    tables = [folder / f"tables/{name}.parquet" for name in OF_SWEEP]
-    of_runs = [path for run in runs for path in run_files(folder, run).values()]
+    tables = [folder / f"tables/{name}.parquet" for name in in_sweep]
+    of_runs = [run_files(folder, run)[name] for run in runs for name in (CHECKPOINTS, *in_runs)]
     others = [folder / name for name in ("config.json", "report.html", "llc_proposal.yaml")]
     return [*others, *figures, *tables, *of_runs]
 
@@ -125,6 +139,8 @@ def strays(folder: Path, declared: Sequence[Path]) -> tuple[list[str], list[str]
         place = path.parent.relative_to(folder).as_posix()
         if path.parent not in places and PLACE_OF_A_RUN.fullmatch(place):
             notes.append(f"{path.parent}: not in config.json, unchecked")
+        elif path.stem in OF_THE_LLC and path.parent in places:  # else declared
+            notes.append(f"{path}: from before the LLC was turned off, unchecked")
         elif path.is_file() and not path.name.startswith("."):
             problems.append(
                 f"{path}: expected what the workflow writes, found an undeclared file; move it away"

@@ -51,7 +51,8 @@ class Inspection:
         self.files.append(file)
         self.add(metadata.metadata_problems(file, config, runs))
         if name != CHECKPOINTS:
-            self.add(metadata.row_problems(file, runs))
+            off = name in configuration.tables_left_out(config)
+            self.add(metadata.row_problems(file, () if off else runs))
 
 
 def verify(folder: Path) -> Inspection:
@@ -66,24 +67,26 @@ def verify(folder: Path) -> Inspection:
     there = named if (folder / "runs").is_dir() else []
     if not there:
         found.notes.append(f"{folder}/runs: no such folder; tables are checked without their runs")
-    declared = files.declared(folder, there)
+    of_sweep, of_runs = files.names(config)
+    declared = files.declared(folder, there, config)
     found.add(files.incomplete_problems(declared))
     problems, notes = files.strays(folder, declared)
     found.add(problems)
     found.notes += notes
     calibrated = files.runs_of(config, configuration.calibrated_runs(config))
-    for name in files.OF_SWEEP:
+    for name in of_sweep:
         runs = calibrated if name in ON_DEMAND else named
         found.check(folder / f"tables/{name}.parquet", name, config, runs)
     for run in there:
         paths = files.run_files(folder, run)
+        paths = {name: paths[name] for name in (CHECKPOINTS, *of_runs)}
         for name, path in paths.items():
             found.check(path, name, config, [run])
         found.add(numbers.run_problems(found.sound(*paths.values()), config, run))
-    for name in [name for name in files.OF_RUNS if name in files.OF_SWEEP]:
+    for name in [name for name in of_runs if name in of_sweep]:
         runs = calibrated if name in ON_DEMAND else named
-        of_runs = found.sound(*(files.run_files(folder, run)[name] for run in runs))
-        if len(of_runs) == len(runs):
+        parts = found.sound(*(files.run_files(folder, run)[name] for run in runs))
+        if len(parts) == len(runs):
             for table in found.sound(folder / f"tables/{name}.parquet"):
-                found.add(metadata.collected_problems(table, of_runs))
+                found.add(metadata.collected_problems(table, parts))
     return found
