@@ -12,7 +12,7 @@ from transience.figures.captions import captions
 from transience.files.tables import read_table
 from transience.verify.inspection import verify
 
-FEW = (24, 32, 36)  # quick: a still run whose chains diverge, M = inf alone, M = 1 alone
+FEW = (24, 32, 36, 88)  # quick: a still run whose chains diverge, M = inf, M = 1, no LLC
 MAY_STOP = re.compile(r"training diverged at step \d+: batch loss .*", re.DOTALL)
 KNOWN = {  # what the issue on odd sweeps began with
     "infinity alone": {"sweep": {"num_tasks": ["inf"], "seeds": [0]}},

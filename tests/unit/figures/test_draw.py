@@ -89,7 +89,8 @@ def test_a_figure_says_that_the_llc_is_off(name: str) -> None:
     off = {table: tables[table].iloc[:0] for table in ("llc", "llc_trace")}
     agreement = tables["indicator_agreement"].assign(rank_correlation=math.nan)
     figure = draw(name, tables | off | {"indicator_agreement": agreement})
-    assert "LLC is off (llc.checkpoints is empty)" in texts(figure)
+    said = [text.get_text() for text in texts(figure)]
+    assert "LLC is off (llc.checkpoints is empty)" in said
 
 
 def test_a_figure_reads_only_what_it_says() -> None:
