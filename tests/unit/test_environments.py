@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_conda_and_pip_name_the_same_versions():
     assert named == {name: pins[name] for name in named}
 
 
-def test_both_have_what_the_package_imports():
+def imported_by_the_package() -> set[str]:
     lib = ENVS.parent / "workflow/lib"
     trees = [ast.parse(source.read_text()) for source in (lib / "transience").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
@@ -42,9 +43,20 @@ def test_both_have_what_the_package_imports():
     imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     imported = {name.split(".")[0] for name in imported}
     ours = {path.stem for path in lib.iterdir()}
-    needed = {IMPORT_NAMES.get(n, n) for n in imported - sys.stdlib_module_names - ours}
+    return {IMPORT_NAMES.get(n, n) for n in imported - sys.stdlib_module_names - ours}
+
+
+def test_both_have_what_the_package_imports():
+    needed = imported_by_the_package()
     assert needed <= requirements("requirements.txt").keys()
     assert needed <= {CONDA_NAMES.get(name, name) for name in conda()}
+
+
+def test_the_library_and_its_extra_declare_what_the_package_imports():
+    project = tomllib.loads((ENVS.parent / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + project["optional-dependencies"]["workflow"]
+    declared = {line.partition(">=")[0] for line in lines}
+    assert declared == imported_by_the_package() | {"snakemake"}
 
 
 def test_the_python_versions_agree():

@@ -16,12 +16,13 @@ taken on the paired trace: minibatch noise common to a draw and its baseline wou
 disagreement.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from transience.complexity.diagnostics import (
     effective_sample_size,
@@ -31,6 +32,9 @@ from transience.complexity.diagnostics import (
 )
 from transience.complexity.limits import MAX_HALVES_APART, MAX_LOSS_RISE, MAX_RHAT, MIN_ESS
 from transience.complexity.settings import SamplerSettings
+
+if TYPE_CHECKING:
+    import pandas as pd  # only for tables: the estimator does without
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ def flags(estimate: LLCEstimate) -> list[list[str]]:
 
 def summary_table(estimate: LLCEstimate, keys: dict[str, Any]) -> pd.DataFrame:
     """One row a chain, as the table `llc` wants them; ``keys`` name the run and the step."""
+    import pandas as pd
+
     settings, excess = estimate.settings, estimate.excess
     half = excess.shape[1] // 2
     chains = range(len(excess))
@@ -165,6 +171,8 @@ def summary_table(estimate: LLCEstimate, keys: dict[str, Any]) -> pd.DataFrame:
 
 def draw_table(estimate: LLCEstimate, keys: dict[str, Any]) -> pd.DataFrame:
     """One row a draw, burn-in included, as the table `llc_trace` wants them."""
+    import pandas as pd
+
     chain, draw = np.nonzero(np.isfinite(estimate.losses))  # a diverged chain ends early
     columns = {
         "chain": chain,
