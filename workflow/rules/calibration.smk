@@ -13,16 +13,9 @@ rule llc_calibration:
         ),
 
 
-def calibrated_checkpoints(wildcards) -> str:
-    """Checkpoints of a run; ends the plan where there is no LLC to calibrate."""
-    if not config["llc"]["checkpoints"]:
-        stop_at(["llc.checkpoints: expected checkpoints whose LLC to calibrate; found none: LLC is off"])
-    return rules.train.output.checkpoints.format(**wildcards)
-
-
 rule calibrate_llc:
     input:
-        checkpoints=calibrated_checkpoints,
+        checkpoints=checkpoints_to_calibrate,
     output:
         llc_calibration="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/llc_calibration.parquet",
         llc_curvature="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/llc_curvature.parquet",

@@ -95,6 +95,15 @@ def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> di
     return {"cfg": cfg, "code": code, "flags": flags}
 
 
+def checkpoints_to_calibrate(wildcards) -> str:
+    """Input of a calibration; the plan ends in a line where there is no LLC to calibrate."""
+    if not config["llc"]["checkpoints"]:
+        stop_at(
+            ["llc.checkpoints: expected checkpoints whose LLC to calibrate; found none: LLC is off"]
+        )
+    return rules.train.output.checkpoints.format(**wildcards)
+
+
 def report_what_there_is() -> None:
     """Write the report of a sweep that failed, if nothing but figures is missing for it.
 

@@ -58,6 +58,16 @@ def render(tables: Tables, config: dict = CONFIG, **more: object) -> str:
     return report.render(tables, figures, config, provenance={"Commit": "abc"}, **more)
 
 
+def test_an_llc_that_is_off_is_said_to_be_and_no_run_is_missing() -> None:
+    tables = made_up_sweep([1.0, 8.0, 16.0, math.inf], 2)
+    tables["llc"] = tables["llc"].iloc[:0]
+    page = Page(render(tables, CONFIG | {"llc": CONFIG["llc"] | {"checkpoints": []}}))
+    said = "LLC is off (llc.checkpoints is empty): claims that need it are not tested"
+    assert page.text.count(said) == 1
+    assert "Local learning coefficients LLC is off (llc.checkpoints is empty)." in page.text
+    assert "are missing from the table" not in page.text
+
+
 @pytest.fixture
 def tables() -> Tables:
     return made_up_sweep([1.0, 8.0, 16.0, math.inf], 2, diverged=[16.0])

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
+from transience.command.inputs import OF_THE_LLC
 from transience.files.tables import read_metadata, schemas, write_table
 from transience.settings import Settings
 
@@ -29,7 +30,7 @@ def main() -> None:
     flags.add_files(parser, "indicators", "llc", "llc_trace")
     args = parser.parse_args()
     metadata = provenance.of_sweep(args, [read_metadata(args.indicators)])
-    for name in ("llc", "llc_trace"):
+    for name in OF_THE_LLC:
         columns = [column.name for column in schemas()[name].columns]
         write_table(getattr(args, name), name, pd.DataFrame(columns=columns), metadata)
 

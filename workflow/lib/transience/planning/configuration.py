@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from transience.command.inputs import OF_THE_LLC
 from transience.errors import InputError
 from transience.planning import conditions, schema
 from transience.planning.settings import Overrides
@@ -92,7 +93,7 @@ def run_folder(variant: str, num_tasks: float, seed: int) -> str:
 
 def tables_left_out(config: Config) -> set[str]:
     """Tables that no run has: those of the LLC where it is off."""
-    return set() if config["llc"]["checkpoints"] else {"llc", "llc_trace"}
+    return set() if config["llc"]["checkpoints"] else {*OF_THE_LLC}
 
 
 def calibrated_runs(config: Config) -> list[tuple[str, float, int]]:

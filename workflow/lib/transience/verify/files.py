@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transience.command.inputs import OF_THE_LLC
 from transience.errors import InputError
 from transience.figures.captions import captions
 from transience.files.checkpoints import CheckpointReader
@@ -26,7 +27,6 @@ from transience.run import Run
 
 CHECKPOINTS = "checkpoints"
 ON_DEMAND = ("llc_calibration", "llc_curvature", "llc_ordering", "llc_proposal")
-OF_THE_LLC = ("llc", "llc_trace", *ON_DEMAND)
 OF_RUNS = [name for name, schema in schemas().items() if "runs" in schema.files]
 OF_SWEEP = [name for name, schema in schemas().items() if "tables" in schema.files]
 PLACE_OF_A_RUN = re.compile(r"runs/[^/]+/M(inf|[1-9]\d*)_seed\d+")
@@ -139,7 +139,7 @@ def strays(folder: Path, declared: Sequence[Path]) -> tuple[list[str], list[str]
         place = path.parent.relative_to(folder).as_posix()
         if path.parent not in places and PLACE_OF_A_RUN.fullmatch(place):
             notes.append(f"{path.parent}: not in config.json, unchecked")
-        elif path.stem in OF_THE_LLC and path.parent in places:  # else declared
+        elif path.stem in (*OF_THE_LLC, *ON_DEMAND) and path.parent in places:  # else declared
             notes.append(f"{path}: from before the LLC was turned off, unchecked")
         elif path.is_file() and not path.name.startswith("."):
             problems.append(
