@@ -53,6 +53,9 @@ OF_THE_SWEEP = {
     "departure.free_energy": (
         "task training variants", "evaluation predictors llc free_energy free_energy_agreement"
     ),
+    "departure.held_out": (
+        "task variants", "free_energy departure_prediction departure_prediction_scores"
+    ),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip
 READ_PROBES = ("trajectories.joint_pca", "trajectories.robustness", "departure.transient_ridge")
@@ -214,7 +217,8 @@ class Chain:
     def _claims(self) -> None:
         names = {"evaluation", "predictors", "llc", "transient_ridge", "trajectory_pca"}
         names |= {"trajectory_pca_components", "trajectory_subspace", "free_energy"}
-        tables = [self.table(name) for name in sorted(names | {"free_energy_agreement"})]
+        names |= {"free_energy_agreement", "departure_prediction_scores"}
+        tables = [self.table(name) for name in sorted(names)]
         files = {"tables": tables, "claims": self.table("claims")}
         call("claims", self._settings(self.config), files)
 

@@ -14,8 +14,9 @@ SWEEP = {
     "transient_ridge": 1,
     "trajectory_subspace": 1,
     "free_energy": 1,
+    "departure_prediction": 1,
     "claims": 1,
-    "figure": 10,
+    "figure": 11,
     "report": 1,
 }
 

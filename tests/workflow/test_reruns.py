@@ -26,15 +26,16 @@ RUNS = 6
 COLLECT = {"collect": 6, "indicator_agreement": 1}
 AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
-AFTER_RUNS = COLLECT | {"trajectory_pca": 1, "free_energy": 1} | AFTER_PCA | {"figure": 10}
+FREE_ENERGY = {"free_energy": 1, "departure_prediction": 1}
+AFTER_RUNS = COLLECT | {"trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA | {"figure": 11}
 RECORDED = {"configuration": 1, "report": 1}  # an edit of the configuration goes to config.json
-EVALUATION = {"evaluate": RUNS, "collect": 2, "trajectory_pca": 1, "free_energy": 1} | AFTER_PCA
-EVALUATION |= {"figure": 9}
-AFTER_PREDICTORS = {"collect": 1, "free_energy": 1} | AFTER_TRANSIENCE | {"figure": 7}
-LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1, "free_energy": 1, "claims": 1}
-LLC |= {"figure": 4, "report": 1}
+EVALUATION = {"evaluate": RUNS, "collect": 2, "trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA
+EVALUATION |= {"figure": 10}
+AFTER_PREDICTORS = {"collect": 1} | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 8}
+LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1} | FREE_ENERGY | {"claims": 1}
+LLC |= {"figure": 5, "report": 1}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
-DRAWN = {"figure": 10, "report": 1}
+DRAWN = {"figure": 11, "report": 1}
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
@@ -156,9 +157,10 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
             {"trajectory_subspace": 1, "claims": 1, "figure": 1, "report": 1},
         ),
         ("departure.transient_ridge", AFTER_TRANSIENCE),
-        ("departure.free_energy", {"free_energy": 1, "claims": 1, "figure": 1, "report": 1}),
+        ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),
+        ("departure.laws", {"departure_prediction": 1, "claims": 1, "figure": 1, "report": 1}),
         ("claims.behaviour", {"claims": 1, "report": 1}),
-        ("collect", COLLECT | {"free_energy": 1} | AFTER_TRANSIENCE | {"figure": 10}),
+        ("collect", COLLECT | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 11}),
         ("figures.style", DRAWN),
         ("figures.draw", DRAWN),
         ("figures.figure1", {"figure": 1, "report": 1}),

@@ -1,5 +1,5 @@
-# When and how far each run bends towards ridge and leaves it, and whether the trade-off between
-# loss and complexity predicts when.
+# When and how far each run bends towards ridge and leaves it, whether the trade-off between loss and
+# complexity predicts when, and which theory predicts it for runs it has not seen.
 
 
 rule transient_ridge:
@@ -45,3 +45,23 @@ rule free_energy:
         **command("transience.departure.free_energy", "task training variants"),
     shell:
         "python -m transience.departure.free_energy {params.flags} > {log:q} 2>&1"
+
+
+rule departure_prediction:
+    input:
+        free_energy="results/{experiment}/tables/free_energy.parquet",
+    output:
+        departure_prediction="results/{experiment}/tables/departure_prediction.parquet",
+        departure_prediction_scores="results/{experiment}/tables/departure_prediction_scores.parquet",
+    log:
+        "results/{experiment}/logs/departure_prediction/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/departure_prediction/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.held_out", "task variants"),
+    shell:
+        "python -m transience.departure.held_out {params.flags} > {log:q} 2>&1"

@@ -8,7 +8,7 @@ rule claims:
             table=[
                 *("evaluation", "predictors", "llc", "transient_ridge"),
                 *("trajectory_pca", "trajectory_pca_components", "trajectory_subspace"),
-                *("free_energy", "free_energy_agreement"),
+                *("free_energy", "free_energy_agreement", "departure_prediction_scores"),
             ],
         ),
     output:

@@ -166,7 +166,7 @@ def test_what_a_run_is_counts_wherever_its_flags_are_read(stage):
     "stage",
     [
         *("collect", "trajectories.joint_pca", "departure.transient_ridge"),
-        *("departure.free_energy", "claims", "figures"),
+        *("departure.free_energy", "departure.held_out", "claims", "figures"),
     ],
 )
 def test_stages_after_the_runs_do_not_depend_on_training(stage):

@@ -5,4 +5,9 @@
 - `observed`: when a run left ridge, by the checkpoints before and after
 - `predicted`: when it should have left, by the paper's eq. 8
 - `agreement`: how well predictors order the departures
+- `held_out`: which theory predicts the departure of runs it has not seen? a command
+- `rational`: when it should have left, by the rational model of Wurgaft et al.
+- `laws`: what foretells departures from a few numbers: both theories, and M alone
+- `censored`: the fit of a law to departures that are known by bounds only
+- `scores`: how well each law predicts
 """

@@ -1,0 +1,82 @@
+"""What foretells when a run leaves ridge: the rational model, eq. 8, and M alone.
+
+Each has at most three free numbers besides the standard deviation of log n, which all have. Priors
+are weak and ours: exponents around 1 within 10, α and β anywhere between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from transience.departure.censored import Columns, Law
+from transience.departure.rational import RIDGE_BITS, description_length, gamma_of, log_crossing
+
+SCALE = (math.log(1e5), 10.0)  # prior of the log of a number of sequences
+EXPONENT = (1.0, 5.0)
+LOGIT = (0.0, 1.5)
+
+
+def with_features(runs: pd.DataFrame, task_dimension: int) -> pd.DataFrame:
+    """Rows of table `free_energy` of one variant, finite M, with what the laws need of them.
+
+    `gain`: ΔL in nats per sequence. `bits`: description length of dMMSE_M. `cost` and
+    `reference_cost`: λ̂ of the run and of M = inf, as complexities: at least 0. `log_predicted`: log
+    n* of eq. 8. `log_num_tasks`, and `relative_num_tasks`: M by the mean M of the runs.
+    """
+    with np.errstate(divide="ignore"):
+        log_predicted = np.log(runs["predicted_samples"].to_numpy(float))
+    return runs.assign(
+        gain=-runs["delta_loss"],
+        bits=description_length(runs["num_tasks"].to_numpy(), task_dimension),
+        ridge_bits=float(RIDGE_BITS),
+        cost=runs["run_llc"].clip(lower=0),
+        reference_cost=runs["reference_llc"].clip(lower=0),
+        no_cost=0.0,
+        log_predicted=log_predicted,
+        log_num_tasks=np.log(runs["num_tasks"]),
+        relative_num_tasks=runs["num_tasks"] / runs["num_tasks"].mean(),
+    )
+
+
+def _rational(dmmse: str, ridge: str) -> Law:
+    """The rational model with K from two columns; numbers: logits of α and β, log of the unit."""
+
+    def predict(numbers: np.ndarray, columns: Columns) -> np.ndarray:
+        alpha, beta = (expit(numbers[:, i, None]) for i in (0, 1))
+        of_runs = (columns[name] for name in ("gain", dmmse, ridge))
+        return log_crossing(*of_runs, alpha=alpha, beta=beta, log_unit=numbers[:, 2, None])
+
+    def report(numbers: np.ndarray) -> dict[str, np.ndarray]:
+        alpha, beta = (expit(numbers[:, i]) for i in (0, 1))
+        return {"alpha": alpha, "beta": beta, "gamma": gamma_of(alpha, numbers[:, 2])}
+
+    return Law(predict, ("gain", dmmse, ridge), (LOGIT, LOGIT, SCALE), report)
+
+
+def _line(column: str) -> Law:
+    """log n linear in a column."""
+
+    def predict(numbers: np.ndarray, columns: Columns) -> np.ndarray:
+        return numbers[:, :1] + numbers[:, 1:] * columns[column]
+
+    def report(numbers: np.ndarray) -> dict[str, np.ndarray]:
+        return {"c": np.exp(numbers[:, 0]), "a": numbers[:, 1]}
+
+    return Law(predict, (column,), (SCALE, EXPONENT), report)
+
+
+LAWS = {
+    "rational_description_length": _rational("bits", "ridge_bits"),
+    "rational_llc": _rational("cost", "reference_cost"),
+    "rational_llc_of_dmmse": _rational("cost", "no_cost"),
+    "power_law": _line("log_num_tasks"),
+    "exponential": _line("relative_num_tasks"),
+    "constant": Law(
+        lambda numbers, columns: numbers, (), (SCALE,), lambda numbers: {"c": np.exp(numbers[:, 0])}
+    ),
+    "equation_8": Law(lambda numbers, columns: columns["log_predicted"][None], ("log_predicted",)),
+}
