@@ -10,6 +10,10 @@ import pandas as pd
 
 from transience.departure.agreement import agreement_table
 from transience.departure.free_energy import Units, free_energy_table
+from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
+from transience.departure.laws import LAWS
+from transience.departure.scores import scores_table
+from transience.files.tables import RUN_KEYS
 
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
@@ -273,7 +277,28 @@ def _transient_ridge(m: float, s: int) -> pd.DataFrame:
 def _free_energy(tables: Tables) -> Tables:
     sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
     table = free_energy_table(*sources, UNITS)
-    return {"free_energy": table, "free_energy_agreement": agreement_table(table)}
+    agreement = {"free_energy": table, "free_energy_agreement": agreement_table(table)}
+    return agreement | _departure_prediction(table)
+
+
+def _departure_prediction(free_energy: pd.DataFrame) -> Tables:
+    """Predictions of about 1000 M^2 sequences, without a fit."""
+    chosen = free_energy["estimate"].eq(ESTIMATE) & free_energy["outcome"].isin(KNOWN)
+    runs = free_energy.loc[chosen, [*RUN_KEYS, *OUTCOME]]
+    frames = []
+    for place, (predictor, held_out) in enumerate(itertools.product(LAWS, SCHEMES)):
+        n = (1000.0 + 10 * place) * runs["num_tasks"] ** 2
+        frames.append(
+            runs.assign(
+                held_out=held_out, predictor=predictor, predicted_samples=n, predicted_low=n / 4,
+                predicted_high=4 * n, error=0.1, covered=True,
+                log_probability=-1.0 - 0.01 * place - 0.1 * (runs["num_tasks"] % 3),
+            )
+        )  # fmt: skip
+    table = pd.concat(frames, ignore_index=True)
+    words = {("baseline", predictor): "sigma=0.3 (0.2 to 0.5)" for predictor in LAWS}
+    scores = scores_table(table, words)
+    return {"departure_prediction": table, "departure_prediction_scores": scores}
 
 
 def _claims() -> pd.DataFrame:

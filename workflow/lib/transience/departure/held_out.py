@@ -19,7 +19,7 @@ from transience.departure.agreement import CONFIDENCE
 from transience.departure.censored import Fit, Law, fit
 from transience.departure.free_energy import variant_section
 from transience.departure.laws import LAWS, with_features
-from transience.departure.scores import scores_table
+from transience.departure.scores import numbers_text, scores_table
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.problem.settings import TaskSettings
 
@@ -61,19 +61,19 @@ def held_out_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables `departure_prediction` and its scores; ``dimensions`` is D by variant."""
     chosen = free_energy["estimate"].eq(ESTIMATE) & free_energy["outcome"].isin(KNOWN)
-    rows, fits = [], {}
+    rows, numbers = [], {}
     for variant, runs in free_energy[chosen].groupby("variant"):
         runs = with_features(runs, dimensions[variant])
         for predictor, law in LAWS.items():
             usable = runs.dropna(subset=list(law.needs))
             if (whole := _fitted(law, usable)) is None:
                 continue
-            fits[variant, predictor] = whole
+            numbers[variant, predictor] = numbers_text(whole)
             rows += [one.assign(predictor=predictor) for one in _held_out(law, usable, whole)]
     columns = [*RUN_KEYS, "held_out", "predictor", *OUTCOME]
     columns += ["predicted_samples", "predicted_low", "predicted_high", *SCORED]
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
-    return table[columns], scores_table(table, fits)
+    return table[columns], scores_table(table, numbers)
 
 
 def _held_out(law: Law, runs: pd.DataFrame, whole: Fit) -> Iterator[pd.DataFrame]:

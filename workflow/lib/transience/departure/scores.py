@@ -20,8 +20,8 @@ COLUMNS = [
 ]
 
 
-def scores_table(predictions: pd.DataFrame, fits: Mapping[tuple[str, str], Fit]) -> pd.DataFrame:
-    """Table `departure_prediction_scores`; ``fits`` to all runs by variant and predictor.
+def scores_table(predictions: pd.DataFrame, numbers: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """Table `departure_prediction_scores`; ``numbers`` in words, by variant and predictor.
 
     Intervals are percentiles of a bootstrap over runs, the same resamples for all laws of the same
     runs. The advantage of a law is taken over runs that it and the standard both predict.
@@ -35,7 +35,7 @@ def scores_table(predictions: pd.DataFrame, fits: Mapping[tuple[str, str], Fit])
             if len(runs):
                 row = {"variant": variant, "held_out": held_out, "predictor": predictor}
                 row |= {"scope": scope} | _scores(runs.set_index(RUN_KEYS), standard)
-                rows.append(row | {"numbers": numbers_text(fits[variant, predictor])})
+                rows.append(row | {"numbers": numbers[variant, predictor]})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

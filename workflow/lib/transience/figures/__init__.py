@@ -18,6 +18,7 @@ A file and a function for each figure, of the figure's name:
 - `loss_and_llc`: the paper's Figure 3, loss and LLC against M
 - `llc_over_training`: loss, LLC and a cheap indicator of it over training
 - `departure`: when runs leave ridge, and when loss and complexity say they should
+- `departure_prediction`: departures predicted by theories and by M alone, for runs not seen
 - `llc_diagnostics`: can the LLC be trusted?
 - `llc_calibration`: are the settings of the LLC sound? On demand, no part of the report
 - `settings`: section `figures` of a configuration
