@@ -50,6 +50,7 @@ def made_up() -> Tables:
     return {
         "free_energy": _free_energy(),
         "free_energy_agreement": _free_energy_agreement(),
+        "departure_prediction_scores": _departure_prediction_scores(),
         "transient_ridge": runs,
         "llc": llc,
         "predictors": _predictors(),
@@ -88,6 +89,20 @@ def _free_energy_agreement() -> pd.DataFrame:
     row = {"variant": "baseline", "estimate": "centred_llc", "scope": "all", "num_pairs": 20}
     row |= {"rank_correlation": 0.8, "low": 0.5, "high": 0.95}
     return pd.DataFrame([row | {"predictor": name} for name in names])
+
+
+def _departure_prediction_scores() -> pd.DataFrame:
+    """The rational model is better than the power law, for M and for seeds not seen."""
+    row = {"variant": "baseline", "scope": "all", "num_runs": 8, "coverage": 1.0}
+    row |= {"error_low": 0.05, "error_high": 0.3}
+    better = {"error": 0.1, "log_probability": -1.0, "advantage": 1.0, "advantage_low": 0.5}
+    same = {"error": 0.2, "log_probability": -2.0, "advantage": 0.0, "advantage_low": 0.0}
+    laws = {"rational_description_length": better, "power_law": same, "equation_8": same}
+    return pd.DataFrame(
+        row | scores | {"predictor": law, "held_out": scheme, "advantage_high": 2.0}
+        for law, scores in laws.items()
+        for scheme in ("num_tasks", "seed")
+    )
 
 
 def _predictors() -> pd.DataFrame:

@@ -20,6 +20,16 @@ ORDERINGS = {
     "loss_gap": "the loss gap alone",
     "num_tasks": "M alone",
 }
+LAWS = {
+    "rational_description_length": "the rational model with description lengths",
+    "rational_llc": "with LLCs",
+    "rational_llc_of_dmmse": "with the LLC of dMMSE_M alone",
+    "power_law": "a power law of M",
+    "exponential": "an exponential of M",
+    "constant": "a constant",
+    "equation_8": "eq. 8",
+}
+RATIONAL, STANDARD = "rational_description_length", "power_law"
 
 
 @claim(
@@ -69,6 +79,47 @@ def crossover_orders_departures(sweep: Sweep) -> Finding:
         f"{_interval(found.loc['crossover'])}; {others}; "
         f"{found.at['crossover', 'num_pairs']} pairs of runs.",
     )
+
+
+@claim(
+    "Not in the paper (ours): the rational model predicts the departure of runs it has not seen "
+    "better than a power law of M."
+)
+def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
+    """For M not seen, its mean log probability is above that of the power law, for sure."""
+    scores = sweep.tables["departure_prediction_scores"]
+    found = scores[(scores["held_out"] == "num_tasks") & (scores["scope"] == "all")]
+    found = found.set_index("predictor")
+    if not {RATIONAL, STANDARD} <= {*found.index}:
+        return Finding.not_testable("Too few runs leave ridge to predict those of another M.")
+    laws = "; ".join(
+        f"{words} {row['error']:.2f} ({row['error_low']:.2f} to {row['error_high']:.2f}), "
+        f"{row['log_probability']:.2f}, {row['coverage']:.0%}"
+        for name, words in LAWS.items()
+        if name in found.index
+        for row in [found.loc[name]]
+    )
+    best = LAWS[found["log_probability"].idxmax()], LAWS[found["error"].idxmin()]
+    rational = found.loc[RATIONAL]
+    gain, low, high = (rational[f"advantage{end}"] for end in ("", "_low", "_high"))
+    return Finding.of(
+        bool(low > 0),
+        f"Departures of {rational['num_runs']} runs of an M not seen; mean error in decades (95 % "
+        f"interval), mean log probability and coverage of 95 % intervals: {laws}. The rational "
+        f"model's log probability is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power law's. "
+        f"Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(scores)}",
+    )
+
+
+def _of_seeds(scores: pd.DataFrame) -> str:
+    """The better of both for runs of a seed not seen, in a sentence."""
+    found = scores[(scores["held_out"] == "seed") & (scores["scope"] == "all")]
+    found = found.set_index("predictor")
+    if not {RATIONAL, STANDARD} <= {*found.index}:
+        return "Of another seed there are none."
+    better = LAWS[found.loc[[RATIONAL, STANDARD], "log_probability"].idxmax()]
+    numbers = " and ".join(f"{found.at[name, 'error']:.2f}" for name in (RATIONAL, STANDARD))
+    return f"For seeds not seen {better} is better; errors of both are {numbers}."
 
 
 def _of_estimate(table: pd.DataFrame) -> pd.DataFrame:

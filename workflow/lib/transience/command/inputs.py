@@ -14,7 +14,6 @@ from typing import Any
 from transience.errors import InputError
 
 PNG = (b"\x89PNG\r\n", b"IEND\xaeB`\x82")  # how a figure begins and ends
-PAIRS = "llc_ordering"  # of task diversities: the largest is never the first of one
 OF_THE_LLC = ("llc", "llc_trace")  # may have no rows, but only where the LLC is off
 
 
@@ -107,9 +106,9 @@ def _number_problems(file: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Rows of other runs than the metadata name, or not of all of them."""
+    """Rows of other runs than the metadata name; or not of all, in a table that must have rows."""
     from transience.files.metadata import values_of
-    from transience.files.tables import RUN_KEYS
+    from transience.files.tables import RUN_KEYS, schemas
     from transience.problem.diversity import format_num_tasks
 
     if not file.metadata.num_rows and metadata["table"] in OF_THE_LLC and not _is_off(metadata):
@@ -124,7 +123,7 @@ def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, st
             return  # another type, told by who reads it
         found = {format_num_tasks(v) if key == "num_tasks" else str(v) for v in values}
         wanted = {str(value) for value in values_of(metadata[key])}
-        if found - wanted or (wanted - found and metadata["table"] != PAIRS):
+        if found - wanted or (wanted - found and not schemas()[metadata["table"]].may_be_empty):
             yield f"rows of {key} {_listed(wanted)}", f"those of {_listed(found)}"
             return
 

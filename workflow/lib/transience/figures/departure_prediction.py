@@ -20,9 +20,9 @@ PANELS = {
     "exponential": "Exponential in M",
 }
 ROWS = {
-    "rational_description_length": "rational, tasks",
-    "rational_llc": r"rational, $\hat{λ}$",
-    "rational_llc_of_dmmse": r"rational, $\hat{λ}$ of dMMSE",
+    "rational_description_length": "rational,\ntasks",
+    "rational_llc": "rational,\n" r"$\hat{λ}$",
+    "rational_llc_of_dmmse": "rational,\n" r"$\hat{λ}$ alone",
     "equation_8": "eq. 8",
     "exponential": "exponential",
     "constant": "constant",
