@@ -2,8 +2,9 @@
 
 A run that left counts with the probability between two checkpoints, one that stays with that above
 the end of training, one never at ridge with that below its first known step: nothing is made up
-for what was cut off. Weak Gaussian priors keep numbers within reason that few runs say nothing of;
-what is left unknown of them is a Gaussian around the most probable ones (Laplace).
+for what was cut off. Weak Gaussian priors keep numbers within reason that few runs say nothing of.
+What is left unknown of them is drawn from their posterior: from Student's t around the most
+probable ones, as wide as second derivatives say and half more, then resampled by importance.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from scipy.special import log_ndtr, logsumexp
 
 LEAST, MOST = 0.0, math.log(1e12)  # of log n: a prediction beyond counts as one there
 LOG_DEVIATION = (math.log(0.3), 1.0)  # prior of the log of the error's standard deviation
-NUM_DRAWS = 1000  # of what is left unknown, for a prediction
+NUM_DRAWS = 1000  # of the posterior, for a prediction,
+NUM_PROPOSALS = 3000  # resampled from these:
+TAIL, WIDER = 5, 1.5  # degrees of freedom, and how much wider than the second derivatives say
+BATCH = 250  # proposals at a time
 STEP = 1e-3  # of second differences, in standard deviations of the prior
 
 
@@ -110,20 +114,38 @@ def fit(law: Law, runs: pd.DataFrame, bounds: np.ndarray, near: Fit | None = Non
     centre, scale = np.array([*law.priors, LOG_DEVIATION]).T
     columns = law.columns(runs)
 
-    def loss(units: np.ndarray) -> float:
-        """Negative log posterior; numbers in standard deviations of their priors."""
+    def losses(units: np.ndarray) -> np.ndarray:
+        """Negative log posterior (r,) of numbers (r, p), in standard deviations of their priors."""
         numbers = centre + scale * units
-        means = law.bounded(numbers[None, :-1], columns)[0]
-        likelihood = log_probability(bounds, means, np.exp(numbers[-1])).sum()
-        return float(np.square(units).sum() / 2 - np.maximum(likelihood, -1e12))
+        means = law.bounded(numbers[:, :-1], columns)
+        likelihood = log_probability(bounds, means, np.exp(numbers[:, -1:])).sum(axis=1)
+        return np.square(units).sum(axis=1) / 2 - np.maximum(likelihood, -1e12)
+
+    def loss(units: np.ndarray) -> float:
+        return float(losses(units[None])[0])
 
     begins = [np.full(len(centre), at) for at in (0.0, 1.0, -1.0)]
     if near:
         begins[1:] = [(near.best - centre) / scale]
     found = min((_least(loss, begin) for begin in begins), key=loss)
-    noise = np.random.default_rng(0).standard_normal((NUM_DRAWS, len(centre)))
-    draws = found + noise @ _root_of_covariance(loss, found)
+    draws = _posterior(losses, found, _root_of_covariance(loss, found))
     return Fit(law, centre + scale * found, centre + scale * draws)
+
+
+def _posterior(
+    losses: Callable[[np.ndarray], np.ndarray], middle: np.ndarray, root: np.ndarray
+) -> np.ndarray:
+    """Draws (r, p) of the density exp(-losses), by importance from Student's t about its mode."""
+    rng, size = np.random.default_rng(0), len(middle)
+    noise = rng.standard_normal((NUM_PROPOSALS, size))
+    noise *= WIDER / np.sqrt(rng.chisquare(TAIL, (NUM_PROPOSALS, 1)) / TAIL)
+    proposals = middle + noise @ root
+    density = -(TAIL + size) / 2 * np.log1p(np.square(noise / WIDER).sum(axis=1) / TAIL)
+    parts = np.split(proposals, range(BATCH, NUM_PROPOSALS, BATCH))
+    logs = -np.concatenate([losses(part) for part in parts]) - density
+    reached = np.cumsum(np.exp(logs - logs.max()))
+    levels = (np.arange(NUM_DRAWS) + 0.5) / NUM_DRAWS * reached[-1]
+    return proposals[np.searchsorted(reached, levels)]
 
 
 def _least(loss: Callable[[np.ndarray], float], begin: np.ndarray) -> np.ndarray:
