@@ -49,6 +49,18 @@ def test_known_departures_give_least_squares():
     assert found.draws[:, 1].std() == pytest.approx(error, rel=0.1)
 
 
+def test_numbers_that_make_up_for_each_other_are_as_unknown_as_they_are():
+    """Start and slope of a line, seen far from where it starts: a narrow valley."""
+    made = runs(60) + 30
+    log_n = 4 + 0.3 * made["x"].to_numpy() + 0.05 * np.random.default_rng(1).standard_normal(60)
+    found = fit(LINE, made, np.stack([log_n - 0.001, log_n + 0.001]))
+    (slope, start), covariance = np.polyfit(made["x"], log_n, 1, cov="unscaled")
+    residual = np.std(log_n - start - slope * made["x"])
+    np.testing.assert_allclose(found.best[:2], [start, slope], rtol=0.02)
+    expected = residual * np.sqrt(np.diag(covariance))[::-1]
+    np.testing.assert_allclose(found.draws[:, :2].std(axis=0), expected, rtol=0.1)
+
+
 def test_what_is_cut_off_counts_with_all_that_lies_beyond():
     """Half of a known distribution is cut off, on either side: its mean and width are found."""
     log_n = 8 + 0.5 * np.random.default_rng(2).standard_normal(800)
@@ -117,6 +129,6 @@ def test_a_fit_from_nearby_is_the_same():
     bounds = np.stack([log_n - 0.2, log_n + 0.2])
     once = fit(LINE, made, bounds)
     np.testing.assert_allclose(fit(LINE, made, bounds, once).best, once.best, atol=5e-3)
-    assert once.numbers().keys() == {"sigma"}
-    value, low, high = once.numbers()["sigma"]
+    assert once.numbers(made).keys() == {"sigma"}
+    value, low, high = once.numbers(made)["sigma"]
     assert low < value < high

@@ -10,11 +10,15 @@ import pytest
 from known_departures import made_up, table_of
 
 from transience.command.entry import ends_in_one_line
+from transience.departure.censored import Law
 from transience.departure.held_out import held_out_tables, main
+from transience.departure.laws import LAWS
 from transience.departure.rational import RIDGE_BITS, description_length, log_crossing
 from transience.files import tables
 
 DIMENSION = 4
+BOTH = {name: LAWS[name] for name in ("rational_description_length", "power_law")}
+POWER_LAW = {"power_law": LAWS["power_law"]}
 LAST = 3e6  # sequences: the end of training
 GAINS = {4.0: 60.0, 6.0: 9.0, 8.0: 40.0, 12.0: 6.0, 16.0: 30.0, 24.0: 4.0, 32.0: 18.0, 64.0: 2.0}
 NUMBERS = {"alpha": 0.6, "beta": 0.5, "log_unit": 9.0}
@@ -31,7 +35,7 @@ def power_law(m: float) -> float:
 
 def free_energy(law, *, seeds: int = 2, error: float = 0.1, llc: bool = True) -> pd.DataFrame:
     """Table `free_energy` with departures by a law, known to 5 % or cut off by the end."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     rows = []
     for m, gain in GAINS.items():
         for seed in range(seeds):
@@ -50,8 +54,12 @@ def free_energy(law, *, seeds: int = 2, error: float = 0.1, llc: bool = True) ->
     return pd.DataFrame(rows)
 
 
-def scores_of(table: pd.DataFrame) -> pd.DataFrame:
-    _, scores = held_out_tables(table, {"baseline": DIMENSION})
+def predictions(table: pd.DataFrame, laws: dict[str, Law] = POWER_LAW) -> tuple[pd.DataFrame, ...]:
+    return held_out_tables(table, {"baseline": DIMENSION}, laws)
+
+
+def scores_of(table: pd.DataFrame, laws: dict[str, Law] = BOTH) -> pd.DataFrame:
+    _, scores = predictions(table, laws)
     return scores[scores["scope"] == "all"].set_index(["held_out", "predictor"])
 
 
@@ -86,7 +94,7 @@ def test_the_power_law_is_found_and_predicts_better_where_it_is_true():
     for scheme in ("num_tasks", "seed"):
         assert found.loc[(scheme, "rational_description_length"), "advantage_high"] < 0
         own = found.loc[(scheme, "power_law")]
-        assert own["error"] < found["error"].drop([(scheme, "power_law")]).loc[scheme].min()
+        assert own["error"] < found.loc[(scheme, "rational_description_length"), "error"]
     told = numbers(own["numbers"])
     assert told["a"][1] <= 2.5 <= told["a"][2] and told["a"][0] == pytest.approx(2.5, abs=0.2)
     assert told["c"][1] <= 200 <= told["c"][2]
@@ -100,10 +108,10 @@ def test_predictions_know_nothing_of_the_runs_held_out():
     columns = ["predicted_low", "predicted_samples", "predicted_high"]
     both = []
     for one in (table, changed):
-        found, _ = held_out_tables(one, {"baseline": DIMENSION})
+        found, _ = predictions(one)
         rows = (found["num_tasks"] == 8) & (found["held_out"] == "num_tasks")
         both.append(found[rows & (found["predictor"] == "power_law")])
-    np.testing.assert_allclose(both[0][columns], both[1][columns], rtol=1e-3)
+    np.testing.assert_allclose(both[0][columns], both[1][columns], rtol=0.05)  # drawn anew
     assert both[1]["error"].min() > 0.5 > both[0]["error"].max()
 
 
@@ -113,10 +121,10 @@ def test_what_is_cut_off_is_right_with_any_prediction_beyond():
     table.loc[far, ["outcome", "observed_low", "observed_high"]] = ["stays", 1e5, math.inf]
     first = table["num_tasks"] == 4
     table.loc[first, ["outcome", "observed_low", "observed_high"]] = ["direct", 0, 1e5]
-    found, scores = held_out_tables(table, {"baseline": DIMENSION})
+    found, scores = predictions(table)
     cut = found[found["num_tasks"].isin([4, 64]) & (found["predictor"] == "power_law")]
     assert len(cut) == 8 and (cut["error"] == 0).all() and cut["covered"].all()
-    assert cut["log_probability"].between(-0.01, 0).all()
+    assert cut["log_probability"].between(-0.01, 1e-9).all()
     told = scores[(scores["predictor"] == "power_law") & (scores["held_out"] == "seed")]
     assert told.set_index("scope")["num_runs"].to_dict() == {"all": 16, "left": 12}
 
@@ -125,12 +133,12 @@ def test_a_run_that_says_nothing_of_its_departure_is_no_part_of_it():
     table = free_energy(power_law)
     table.loc[table["num_tasks"] == 8, ["outcome", "observed_low"]] = ["neither", 0.0]
     table.loc[table["num_tasks"] == 6, "outcome"] = "reference"
-    found, _ = held_out_tables(table, {"baseline": DIMENSION})
-    assert {6.0, 8.0}.isdisjoint(found["num_tasks"]) and len(found) == 7 * 2 * 12
+    found, _ = predictions(table)
+    assert {6.0, 8.0}.isdisjoint(found["num_tasks"]) and len(found) == 2 * 12
 
 
 def test_without_llcs_the_laws_that_need_none_are_compared():
-    found = scores_of(free_energy(power_law, llc=False))
+    found = scores_of(free_energy(power_law, llc=False), LAWS)
     assert {name for _, name in found.index} == {
         "rational_description_length", "power_law", "exponential", "constant",
     }  # fmt: skip
@@ -142,7 +150,7 @@ def test_few_departures_give_few_rows_and_no_failure(left: list[float], tmp_path
     table = free_energy(power_law)
     others = ~table["num_tasks"].isin(left)
     table.loc[others, ["outcome", "observed_low", "observed_high"]] = ["stays", LAST, math.inf]
-    made = held_out_tables(table, {"baseline": DIMENSION})
+    made = predictions(table)
     for name, one in zip(
         ("departure_prediction", "departure_prediction_scores"), made, strict=True
     ):
@@ -155,8 +163,8 @@ def test_few_departures_give_few_rows_and_no_failure(left: list[float], tmp_path
 
 def test_one_m_and_one_seed_hold_nothing_out():
     table = free_energy(power_law)
-    assert held_out_tables(table[table["num_tasks"] == 8], {"baseline": 4})[0].empty
-    found, _ = held_out_tables(free_energy(power_law, seeds=1), {"baseline": 4})
+    assert predictions(table[table["num_tasks"] == 8])[0].empty
+    found, _ = predictions(free_energy(power_law, seeds=1))
     assert set(found["held_out"]) == {"num_tasks"}
 
 

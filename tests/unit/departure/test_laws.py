@@ -25,16 +25,23 @@ def predicted(name: str, numbers: list[float]) -> list[float]:
     return np.exp(np.broadcast_to(found, (1, 3))[0]).tolist()
 
 
+def reported(name: str, numbers: list[float]) -> dict[str, float]:
+    law = LAWS[name]
+    told = law.report(np.array([numbers]), law.columns(FEATURES))
+    return {key: value.item() for key, value in told.items()}
+
+
 def test_m_alone():
-    c, a = 100.0, 2.0
-    assert predicted("power_law", [math.log(c), a]) == pytest.approx([400, 6400, 19600])
-    rates = [c * math.exp(a * m / 8) for m in (2, 8, 14)]  # the mean M is 8
-    assert predicted("exponential", [math.log(c), a]) == pytest.approx(rates)
-    assert predicted("constant", [math.log(c)]) == pytest.approx([100] * 3)
-    reported = LAWS["power_law"].report(np.array([[math.log(c), a]]))
-    assert {name: value.item() for name, value in reported.items()} == pytest.approx(
-        {"c": c, "a": a}
-    )
+    """Numbers are log n at the median M, 8, and a slope."""
+    power = [math.log(6400), 2.0]
+    assert predicted("power_law", power) == pytest.approx([400, 6400, 19600])
+    assert reported("power_law", power) == pytest.approx({"c": 100, "a": 2})
+    rate = [math.log(100) + 2.0, 2.0]  # the mean M is 8
+    rates = [100 * math.exp(2 * m / 8) for m in (2, 8, 14)]
+    assert predicted("exponential", rate) == pytest.approx(rates)
+    assert reported("exponential", rate) == pytest.approx({"c": 100, "a": 2})
+    assert predicted("constant", [math.log(100)]) == pytest.approx([100] * 3)
+    assert reported("constant", [math.log(100)]) == pytest.approx({"c": 100})
 
 
 def test_equation_8_is_taken_as_it_is():
@@ -53,8 +60,10 @@ def test_equation_8_is_taken_as_it_is():
 def test_the_rational_laws_have_even_odds_where_they_say(name: str, dmmse: float, ridge: float):
     numbers = [0.4, -0.3, 9.0]
     n = predicted(name, numbers)[1]
-    constants = {key: one.item() for key, one in LAWS[name].report(np.array([numbers])).items()}
+    constants = reported(name, numbers)
     assert constants.keys() == {"alpha", "beta", "gamma"}
+    if name == "rational_description_length":  # the run of M = 8 has the median of all
+        assert n == pytest.approx(math.exp(9.0))
     assert log_odds(n, 20.0, dmmse, ridge, **constants) == pytest.approx(0, abs=1e-8)
 
 

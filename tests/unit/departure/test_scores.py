@@ -59,7 +59,12 @@ def test_intervals_are_those_of_the_mean():
 
 
 def test_numbers_are_told_with_their_intervals():
-    law = Law(lambda numbers, columns: numbers, (), ((0.0, 1.0),), lambda n: {"c": np.exp(n[:, 0])})
+    law = Law(
+        lambda numbers, columns: numbers,
+        (),
+        ((0.0, 1.0),),
+        lambda n, columns: {"c": np.exp(n[:, 0])},
+    )
     draws = np.stack([np.linspace(-1, 1, 101), np.zeros(101)], axis=1)
-    text = numbers_text(Fit(law, np.array([0.0, 0.0]), draws))
+    text = numbers_text(Fit(law, np.array([0.0, 0.0]), draws), pd.DataFrame())
     assert text == "c=1 (0.39 to 2.6), sigma=1 (1 to 1)"

@@ -24,7 +24,10 @@ NUM_DRAWS = 1000  # of the posterior, for a prediction,
 NUM_PROPOSALS = 3000  # resampled from these:
 TAIL, WIDER = 5, 1.5  # degrees of freedom, and how much wider than the second derivatives say
 BATCH = 250  # proposals at a time
-STEP = 1e-3  # of second differences, in standard deviations of the prior
+# The search goes in rounds, each in the units of what the last found to be unknown,
+FIRST = 0.5  # in these units: sides of the first simplex,
+STEPS = (1e-3, 0.1, 0.1, 0.1)  # of second differences in each round
+LEAST_CURVATURE = 0.05  # in these units: what is flat or bent upwards counts as this
 
 
 Columns = Mapping[str, np.ndarray]
@@ -36,13 +39,13 @@ class Law:
 
     ``predict`` takes numbers (r, p) and columns ``needs`` of a table of n runs to log n (r, n), or
     (r, 1) where it is the same for all. ``priors`` are mean and standard deviation of each number,
-    ``report`` names what they mean.
+    ``report`` tells what they mean (r,) by name, in the units of the columns.
     """
 
     predict: Callable[[np.ndarray, Columns], np.ndarray]
     needs: tuple[str, ...] = ()
     priors: tuple[tuple[float, float], ...] = ()
-    report: Callable[[np.ndarray], dict[str, np.ndarray]] = lambda numbers: {}
+    report: Callable[[np.ndarray, Columns], dict[str, np.ndarray]] = lambda numbers, columns: {}
 
     def columns(self, runs: pd.DataFrame) -> Columns:
         """What it needs of runs, as arrays (n,)."""
@@ -82,16 +85,15 @@ class Fit:
         found = self.law.bounded(numbers[:, :-1], self.law.columns(runs))
         return np.broadcast_to(found, (len(numbers), len(runs)))
 
-    def numbers(self) -> dict[str, tuple[float, float, float]]:
+    def numbers(self, runs: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
         """What the numbers mean: the most probable values, and the ends of their 95 % intervals."""
-        reported = {}
-        for name, values in self._reported(self.best[None]).items():
-            ends = np.quantile(self._reported(self.draws)[name], [0.025, 0.975])
-            reported[name] = (float(values[0]), float(ends[0]), float(ends[1]))
-        return reported
-
-    def _reported(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        return self.law.report(numbers[:, :-1]) | {"sigma": np.exp(numbers[:, -1])}
+        columns = self.law.columns(runs)
+        best, drawn = (
+            self.law.report(numbers[:, :-1], columns) | {"sigma": np.exp(numbers[:, -1])}
+            for numbers in (self.best[None], self.draws)
+        )
+        ends = {name: np.quantile(values, [0.025, 0.975]) for name, values in drawn.items()}
+        return {name: (float(best[name][0]), *map(float, ends[name])) for name in best}
 
 
 def log_probability(bounds: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
@@ -127,8 +129,9 @@ def fit(law: Law, runs: pd.DataFrame, bounds: np.ndarray, near: Fit | None = Non
     begins = [np.full(len(centre), at) for at in (0.0, 1.0, -1.0)]
     if near:
         begins[1:] = [(near.best - centre) / scale]
-    found = min((_least(loss, begin) for begin in begins), key=loss)
-    draws = _posterior(losses, found, _root_of_covariance(loss, found))
+    summits = [_summit(loss, begin) for begin in begins]
+    found, root = min(summits, key=lambda summit: loss(summit[0]))
+    draws = _posterior(losses, found, root)
     return Fit(law, centre + scale * found, centre + scale * draws)
 
 
@@ -148,25 +151,39 @@ def _posterior(
     return proposals[np.searchsorted(reached, levels)]
 
 
-def _least(loss: Callable[[np.ndarray], float], begin: np.ndarray) -> np.ndarray:
-    """Where the loss is least: by simplex, as bounds of predictions make kinks; begun anew once."""
-    for _ in range(2):
-        begin = minimize(
-            loss, begin, method="Nelder-Mead",
-            options={"xatol": 1e-5, "fatol": 1e-7, "maxfev": 4000},
-        ).x  # fmt: skip
-    return begin
+def _summit(
+    loss: Callable[[np.ndarray], float], begin: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the loss is least (p,), and a root (p, p) of the covariance there: root' root.
+
+    By simplex, as bounds of predictions make kinks. Numbers that make up for each other leave a
+    narrow valley, so the search goes on in units in which the valley found so far is round. The
+    root is at most 1, that of the prior, in every direction.
+    """
+    root = np.eye(len(begin))
+    simplex = FIRST * np.eye(len(begin) + 1, len(begin), -1)
+    options = {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 1e-7, "maxfev": 2000}
+    for step in STEPS:
+
+        def local(units: np.ndarray, at: np.ndarray = begin, root: np.ndarray = root) -> float:
+            return loss(at + units @ root)
+
+        least = minimize(local, 0 * begin, method="Nelder-Mead", options=options).x
+        begin = begin + least @ root
+        values, vectors = np.linalg.eigh(_second_derivatives(local, least, step))
+        root = (vectors / np.sqrt(np.maximum(values, LEAST_CURVATURE))).T @ root
+    left, sizes, right = np.linalg.svd(root)
+    return begin, left @ (np.minimum(sizes, 1.0)[:, None] * right)
 
 
-def _root_of_covariance(loss: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
-    """Symmetric root of the inverse of second derivatives (p, p); at most 1, that of the prior."""
-    size = len(at)
-    steps = STEP * np.eye(size)
-    second = np.empty((size, size))
-    for i in range(size):
-        for j in range(size):
-            corners = (steps[i] + steps[j], steps[i] - steps[j])
-            outer, inner = ((loss(at + one) + loss(at - one)) for one in corners)
-            second[i, j] = (outer - inner) / (4 * STEP**2)
-    values, vectors = np.linalg.eigh(second)
-    return vectors / np.sqrt(np.maximum(values, 1.0)) @ vectors.T
+def _second_derivatives(
+    loss: Callable[[np.ndarray], float], at: np.ndarray, step: float
+) -> np.ndarray:
+    """Second differences (p, p)."""
+    steps = step * np.eye(len(at))
+    second = np.empty((len(at), len(at)))
+    for i, one in enumerate(steps):
+        for j, other in enumerate(steps):
+            outer, inner = (loss(at + way) + loss(at - way) for way in (one + other, one - other))
+            second[i, j] = (outer - inner) / (4 * step**2)
+    return second

@@ -57,18 +57,18 @@ def main() -> None:
 
 
 def held_out_tables(
-    free_energy: pd.DataFrame, dimensions: Mapping[str, int]
+    free_energy: pd.DataFrame, dimensions: Mapping[str, int], laws: Mapping[str, Law] = LAWS
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables `departure_prediction` and its scores; ``dimensions`` is D by variant."""
     chosen = free_energy["estimate"].eq(ESTIMATE) & free_energy["outcome"].isin(KNOWN)
     rows, numbers = [], {}
     for variant, runs in free_energy[chosen].groupby("variant"):
         runs = with_features(runs, dimensions[variant])
-        for predictor, law in LAWS.items():
+        for predictor, law in laws.items():
             usable = runs.dropna(subset=list(law.needs))
             if (whole := _fitted(law, usable)) is None:
                 continue
-            numbers[variant, predictor] = numbers_text(whole)
+            numbers[variant, predictor] = numbers_text(whole, usable)
             rows += [one.assign(predictor=predictor) for one in _held_out(law, usable, whole)]
     columns = [*RUN_KEYS, "held_out", "predictor", *OUTCOME]
     columns += ["predicted_samples", "predicted_low", "predicted_high", *SCORED]

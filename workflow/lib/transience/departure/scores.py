@@ -62,9 +62,9 @@ def bootstrapped_mean(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def numbers_text(fit: Fit) -> str:
+def numbers_text(fit: Fit, runs: pd.DataFrame) -> str:
     """Fitted numbers with their 95 % intervals: `a=4.3 (3.8 to 4.9), sigma=0.28 (0.1 to 0.6)`."""
     return ", ".join(
         f"{name}={value:.3g} ({low:.2g} to {high:.2g})"
-        for name, (value, low, high) in fit.numbers().items()
+        for name, (value, low, high) in fit.numbers(runs).items()
     )
