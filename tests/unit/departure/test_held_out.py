@@ -140,7 +140,7 @@ def test_a_run_that_says_nothing_of_its_departure_is_no_part_of_it():
 def test_without_llcs_the_laws_that_need_none_are_compared():
     found = scores_of(free_energy(power_law, llc=False), LAWS)
     assert {name for _, name in found.index} == {
-        "rational_description_length", "power_law", "exponential", "constant",
+        "rational_description_length", "rational_mean_gap", "power_law", "exponential", "constant",
     }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def test_equation_8_is_taken_as_it_is():
     ("name", "dmmse", "ridge"),
     [
         ("rational_description_length", 4096 + 32 * 4 * 8, RIDGE_BITS),
+        ("rational_mean_gap", 4096 + 32 * 4 * 8, RIDGE_BITS),
         ("rational_llc", 60.0, 50.0),
         ("rational_llc_of_dmmse", 60.0, 0.0),
     ],
@@ -65,6 +66,11 @@ def test_the_rational_laws_have_even_odds_where_they_say(name: str, dmmse: float
     if name == "rational_description_length":  # the run of M = 8 has the median of all
         assert n == pytest.approx(math.exp(9.0))
     assert log_odds(n, 20.0, dmmse, ridge, **constants) == pytest.approx(0, abs=1e-8)
+
+
+def test_the_mean_gap_is_that_of_the_seeds_of_an_m():
+    seeds = with_features(RUNS.assign(num_tasks=[2.0, 8.0, 8.0]), 4)
+    assert seeds["mean_gain"].tolist() == [30, 15, 15]
 
 
 def test_an_llc_below_zero_is_no_complexity_and_a_missing_one_stays_missing():

@@ -22,6 +22,7 @@ ORDERINGS = {
 }
 LAWS = {
     "rational_description_length": "the rational model with description lengths",
+    "rational_mean_gap": "with these and the mean gap of the seeds",
     "rational_llc": "with LLCs",
     "rational_llc_of_dmmse": "with the LLC of dMMSE_M alone",
     "power_law": "a power law of M",

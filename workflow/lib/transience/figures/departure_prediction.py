@@ -14,16 +14,17 @@ from transience.figures.style import DiversityScale
 
 PANELS = {
     "rational_description_length": "Rational, $K$ from tasks",
+    "rational_mean_gap": "Rational, mean gap",
     "rational_llc": r"Rational, $K$ from $\hat{λ}$",
-    "equation_8": "$n^*$ of eq. 8",
     "power_law": "Power law of M",
-    "exponential": "Exponential in M",
+    "equation_8": "$n^*$ of eq. 8",
 }
 ROWS = {
-    "rational_description_length": "rational,\ntasks",
-    "rational_llc": "rational,\n" r"$\hat{λ}$",
-    "rational_llc_of_dmmse": "rational,\n" r"$\hat{λ}$ alone",
-    "equation_8": "eq. 8",
+    "rational_description_length": "tasks (a)",
+    "rational_mean_gap": "mean gap (b)",
+    "rational_llc": r"$\hat{λ}$ (c)",
+    "rational_llc_of_dmmse": r"$\hat{λ}$, none of ridge",
+    "equation_8": "eq. 8 (e)",
     "exponential": "exponential",
     "constant": "constant",
 }
