@@ -22,9 +22,9 @@ ORDERINGS = {
 }
 LAWS = {
     "rational_description_length": "the rational model with description lengths",
-    "rational_mean_gap": "with these and the mean gap of the seeds",
-    "rational_llc": "with LLCs",
-    "rational_llc_of_dmmse": "with the LLC of dMMSE_M alone",
+    "rational_mean_gap": "the rational model with the mean gap over seeds",
+    "rational_llc": "the rational model with LLCs",
+    "rational_llc_of_dmmse": "the rational model with the LLC of dMMSE_M alone",
     "power_law": "a power law of M",
     "exponential": "an exponential of M",
     "constant": "a constant",
@@ -106,8 +106,8 @@ def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
     return Finding.of(
         bool(low > 0),
         f"Departures of {rational['num_runs']} runs of an M not seen; mean error in decades (95 % "
-        f"interval), mean log probability and coverage of 95 % intervals: {laws}. The rational "
-        f"model's log probability is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power law's. "
+        f"interval), mean log probability and coverage of 95 % intervals: {laws}. The log "
+        f"probability of the first is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power law's. "
         f"Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(scores)}",
     )
 
