@@ -107,8 +107,8 @@ def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
         bool(low > 0),
         f"Departures of {rational['num_runs']} runs of an M not seen; mean error in decades (95 % "
         f"interval), mean log probability and coverage of 95 % intervals: {laws}. The log "
-        f"probability of the first is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power law's. "
-        f"Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(scores)}",
+        f"probability of the first is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power "
+        f"law's. Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(scores)}",
     )
 
 
