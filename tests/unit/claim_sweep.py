@@ -46,13 +46,15 @@ def made_up() -> Tables:
         root_distance_to_nearest_dmmse_at_end=0.3,
     )
     llc = RUNS.assign(step=100, chain=0, centred_llc=by_m(LLC), diverged=False)
-    llc["llc"] = llc["centred_llc"] - 5
+    llc = llc.assign(llc=llc["centred_llc"] - 5, nbeta=1000.0, gamma=100.0)
+    curve = RUNS.assign(step=100, method="quadrature", llc=by_m(LLC))
     return {
         "free_energy": _free_energy(),
         "free_energy_agreement": _free_energy_agreement(),
         "departure_prediction_scores": _departure_prediction_scores(),
         "transient_ridge": runs,
         "llc": llc,
+        "llc_curve": pd.concat([curve.assign(h_star=h, llc=h * curve["llc"]) for h in (1.0, 0.1)]),
         "predictors": _predictors(),
         "trajectory_pca": _trajectories(),
         "evaluation": _evaluation(),
@@ -78,7 +80,8 @@ def _free_energy() -> pd.DataFrame:
     left = RUNS[RUNS["num_tasks"].between(8, 128)]
     n = 1000 * left["num_tasks"]
     return left.assign(
-        estimate="centred_llc", outcome="left", prediction="crossover", delta_llc=5000.0,
+        estimate="centred_llc", outcome="left", prediction="crossover",
+        delta_llc=5000.0, delta_loss=-0.01,
         observed_low=0.9 * n, observed_high=1.1 * n, llc_difference_needed=5000.0,
         predicted_low=0.5 * n, predicted_samples=n, predicted_high=2 * n,
     )  # fmt: skip

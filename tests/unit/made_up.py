@@ -45,6 +45,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         "predictors": [_predictors(m, s) for m, s in runs],
         "llc": [_llc(m, s, m in diverged) for m, s in runs],
         "llc_trace": [_llc_trace(m, s, m in diverged) for m, s in runs],
+        "llc_curve": [_llc_curve(m, s, m in diverged) for m, s in runs],
         "indicators": [_indicators(m, s) for m, s in runs],
         "indicator_agreement": [_indicator_agreement()],
         "trajectory_pca": [_trajectory(m, s) for m, s in runs],
@@ -155,6 +156,7 @@ def _llc(m: float, s: int, diverged: bool) -> pd.DataFrame:
             "first_half_llc": value - 4, "second_half_llc": value + 4, "monte_carlo_error": 1.5,
             "rhat": 1.02 if m < 32 else 1.08, "ess": 120.0, "loss_rise_fraction": 0.02,
             "distance": 0.4, "acceptance": 0.75, "diverged": False, "flags": flags,
+            "largest_curvature": 100.0 + m if m < 1000 else 90.0, "remaining_curvature": 6.0,
             "step_size": 1e-6, "nbeta": 300.0, "gamma": 300.0,
         }
     )  # fmt: skip
@@ -164,6 +166,24 @@ def _llc(m: float, s: int, diverged: bool) -> pd.DataFrame:
         )
         frame.loc[1, ["diverged", "flags"]] = [True, "DIVERGED"]
     return frame
+
+
+def _llc_curve(m: float, s: int, diverged: bool) -> pd.DataFrame:
+    """The quadrature at three h*, SGLD at one, which is missing where a chain diverged."""
+    h_star = np.array([10.0, 1.0, 0.1])
+    value = (40 + 60 * _floor(m) + 3 * s) / (1 + h_star)
+    frame = pd.DataFrame(
+        {
+            "num_tasks": m, "seed": s, "step": T, "method": "quadrature", "h_star": h_star,
+            "llc": value, "error": 0.5, "negative_part": -0.1 / h_star, "estimates": 2,
+            "flags": "",
+        }
+    )  # fmt: skip
+    sampled = frame.iloc[:1].assign(
+        method="sgld", llc=math.nan if diverged else 1.02 * value[0], negative_part=math.nan,
+        estimates=4, flags="DIVERGED" if diverged else "",
+    )  # fmt: skip
+    return pd.concat([frame, sampled], ignore_index=True)
 
 
 def _llc_trace(m: float, s: int, diverged: bool) -> pd.DataFrame:

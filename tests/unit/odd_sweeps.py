@@ -33,6 +33,11 @@ SMALL = {
     "llc": {
         "checkpoints": ["final"], "step_size": 1e-5, "nbeta": 50.0, "gamma": 100.0,
         "num_chains": 2, "num_draws": 8, "num_burn_in": 2, "batch_size": 4, "num_sequences": 16,
+        "lanczos_steps": 4, "lanczos_sequences": 8,
+    },
+    "llc_curve": {
+        "checkpoints": ["final"], "h_star": [10.0, 0.1], "sampled_h_star": [10.0],
+        "num_probes": 2, "lanczos_steps": 3, "num_sequences": 8,
     },
     "indicators": {"num_probes": 2, "batch_size": 4},
     "figures": {"dpi": 50, "smoothing_window": 1},
@@ -41,10 +46,11 @@ OF_A_RUN = {  # commands by module: the sections that each reads, and its files
     "training": ("task model training checkpoints", [CHECKPOINTS, "training"]),
     "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "probe"]),
     "complexity.llc": ("task model llc", ["llc", "llc_trace"]),
+    "complexity.llc_curve": ("task model llc llc_curve", ["llc_curve"]),
     "complexity.indicators": ("task model indicators llc.nbeta llc.gamma", ["indicators"]),
 }
 OF_THE_SWEEP = {
-    "complexity.no_llc": ("llc.checkpoints", "indicators llc llc_trace"),
+    "complexity.no_llc": ("llc.checkpoints", "indicators llc llc_trace llc_curve"),
     "trajectories.joint_pca": ("trajectory_pca", "trajectory_pca trajectory_pca_components"),
     "trajectories.robustness": ("", "trajectory_pca trajectory_subspace"),
     "departure.transient_ridge": (
@@ -120,6 +126,8 @@ def drawn(number: int) -> Config:
     }
     if dice.random() > 0.9:  # drawn last, and all else is drawn as before
         changes["llc"]["checkpoints"] = []
+    changes["llc"]["lanczos_steps"] = dice.choice([0, 1, 4])
+    changes["llc_curve"] = {"sampled_h_star": dice.choice([[], [10.0], [1e-6, 3]])}
     return small(**changes)
 
 

@@ -20,7 +20,8 @@ KNOWN = {  # what the issue on odd sweeps began with
         "variants": {"baseline": {"sweep": {"num_tasks": ["inf"]}}, "other": {}}
     },
     "no LLC": {"llc": {"checkpoints": []}},
-    "diverged": {"llc": {"step_size": 10.0}},
+    "diverged": {"llc": {"step_size": 10.0, "lanczos_steps": 0}},
+    "a step that is lowered": {"llc": {"step_size": 10.0}},
     "a step": {"training": {"num_steps": 1}, "checkpoints": {"linear_every": 1}},
     "no move": {"training": {"learning_rate": 1e-30}},
     "width 1": {"model": {"width": 1}},

@@ -26,6 +26,27 @@ rule llc:
         " > {log:q} 2>&1"
 
 
+rule llc_curve:
+    input:
+        checkpoints="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/checkpoints.safetensors",
+    output:
+        llc_curve="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/llc_curve.parquet",
+    log:
+        "results/{experiment}/logs/llc_curve/{variant}_M{num_tasks}_seed{seed}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/llc_curve/{variant}_M{num_tasks}_seed{seed}.tsv"
+    priority: 1
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        **asks(mem_mb=4000, runtime=720, gpu=GPUS),
+    params:
+        **command("transience.complexity.llc_curve", "task model llc llc_curve"),
+    shell:
+        "python -m transience.complexity.llc_curve {params.flags} > {log:q} 2>&1"
+
+
 # Where it is off, no job of a run is planned, and the sweep's tables of it have no rows.
 if not config["llc"]["checkpoints"]:
 
@@ -35,6 +56,7 @@ if not config["llc"]["checkpoints"]:
         output:
             llc="results/{experiment}/tables/llc.parquet",
             llc_trace="results/{experiment}/tables/llc_trace.parquet",
+            llc_curve="results/{experiment}/tables/llc_curve.parquet",
         log:
             "results/{experiment}/logs/no_llc/sweep.log",
         benchmark:

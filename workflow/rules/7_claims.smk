@@ -6,7 +6,7 @@ rule claims:
         tables=expand(
             "results/{{experiment}}/tables/{table}.parquet",
             table=[
-                *("evaluation", "predictors", "llc", "transient_ridge"),
+                *("evaluation", "predictors", "llc", "llc_curve", "transient_ridge"),
                 *("trajectory_pca", "trajectory_pca_components", "trajectory_subspace"),
                 *("free_energy", "free_energy_agreement", "departure_prediction_scores"),
             ],

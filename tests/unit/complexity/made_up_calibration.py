@@ -5,7 +5,8 @@ import math
 
 import pandas as pd
 
-from transience.complexity.calibration.grid import MAX_STIFFNESS, grid, step_size_bound, stiffness
+from transience.complexity.calibration.grid import grid, step_size_bound, stiffness
+from transience.complexity.limits import MAX_STIFFNESS
 from transience.complexity.settings import LLCSettings
 
 CONFIGURED = LLCSettings(
@@ -19,6 +20,8 @@ CONFIGURED = LLCSettings(
     batch_size=16,
     data_mode="fixed",
     num_sequences=32,
+    lanczos_steps=8,
+    lanczos_sequences=16,
 )
 # the curvature at which the configured ε is the bound
 ALLOWED = (4 * MAX_STIFFNESS / CONFIGURED.step_size - CONFIGURED.gamma) / CONFIGURED.nbeta
@@ -57,8 +60,7 @@ def made_up_curvature(calibration: pd.DataFrame, *, stiffest: float = 60.0) -> p
     values[3] = stiffest
     return runs.assign(
         largest_curvature=values,
-        residual=1e-6,
-        products=12,
+        remaining_curvature=values,
         sequences=16,
         stiffness=[stiffness(value, CONFIGURED) for value in values],
         step_size_bound=[step_size_bound(v, nbeta=400.0, gamma=2000.0) for v in values],

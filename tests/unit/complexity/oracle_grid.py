@@ -19,6 +19,7 @@ from oracles import (
     sgld,
 )
 
+from transience.complexity.preconditioner import Preconditioner
 from transience.complexity.settings import SamplerSettings
 
 
@@ -82,10 +83,18 @@ class AtStep:
         return (self.found - self.exact) / self.error
 
 
-def run(case: Case, *, copies: int, paths: int = 160, seed: int = 0) -> Result:
+def run(
+    case: Case,
+    *,
+    copies: int,
+    paths: int = 160,
+    seed: int = 0,
+    preconditioner: Preconditioner | None = None,
+) -> Result:
     """Compare the estimator with the exact value."""
     scales = {"nbeta": case.nbeta, "gamma": case.gamma, "step_size": case.step_size}
-    found = extrapolated(case.problem, **scales, copies=copies, seed=seed)
+    options = {"copies": copies, "seed": seed, "preconditioner": preconditioner}
+    found = extrapolated(case.problem, **scales, **options)
     return Result(case, found, *case.exact(nbeta=case.nbeta, copies=copies, paths=paths))
 
 

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from regression import ONE_SAMPLE
 
+from transience.complexity.curvature import Spectrum
 from transience.complexity.estimator import estimate_llc_with_gradient
-from transience.complexity.settings import SamplerSettings
+from transience.complexity.preconditioner import Curvature, Preconditioner
+from transience.complexity.settings import SamplerSettings, Scales
 
 # Problems: independent copies in one vector
 
@@ -74,10 +76,57 @@ def quadratic(curvatures: np.ndarray) -> Problem:
     )  # fmt: skip
 
 
+# Preconditioners
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A preconditioner of one copy, for all copies in one vector (…, C P)."""
+
+    of_one: Preconditioner
+    copies: int
+
+    def _each(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (self.copies, -1))
+
+    def power(self, x: torch.Tensor, exponent: float) -> torch.Tensor:
+        return self.of_one.power(self._each(x), exponent).flatten(-2)
+
+    def move(self, drift: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return self.of_one.move(self._each(drift), self._each(noise)).flatten(-2)
+
+    def start(self, anchor: torch.Tensor, normal: torch.Tensor, scales: Scales) -> torch.Tensor:
+        return self.of_one.start(self._each(anchor), self._each(normal), scales).flatten(-2)
+
+
+def preconditioner_for(hessian: torch.Tensor, h_star: float) -> Preconditioner:
+    """From all eigenvalues of a Hessian (P, P), of which Lanczos would see each but once."""
+    values, vectors = torch.linalg.eigh(hessian)
+    return Preconditioner.of(Spectrum(values, torch.full_like(values, math.nan), vectors.T), h_star)
+
+
+def hessian_of(problem: Problem) -> torch.Tensor:
+    """The Hessian of a problem at w* (P, P)."""
+    return torch.autograd.functional.jacobian(
+        lambda w: problem.losses_and_gradients(w[None])[1][0], problem.anchor
+    )
+
+
+def _curvature(preconditioner: Preconditioner | None, copies: int) -> Curvature | None:
+    if preconditioner is None:
+        return None
+    return Curvature(math.nan, math.nan, Copied(preconditioner, copies))
+
+
 # The estimator on them
 
 
-def sgld(problem: Problem, settings: SamplerSettings, copies: int) -> tuple[float, float]:
+def sgld(
+    problem: Problem,
+    settings: SamplerSettings,
+    copies: int,
+    preconditioner: Preconditioner | None = None,
+) -> tuple[float, float]:
     """LLC of a problem and its standard error, from one chain that moves many copies at once.
 
     The loss is the sum over copies, which are independent, so their spread gives the error.
@@ -97,8 +146,9 @@ def sgld(problem: Problem, settings: SamplerSettings, copies: int) -> tuple[floa
 
     anchor = problem.anchor.repeat(copies)
     estimate = estimate_llc_with_gradient(
-        value_and_gradient, anchor, ONE_SAMPLE, settings, on_draw=on_draw
-    )
+        value_and_gradient, anchor, ONE_SAMPLE, settings, on_draw=on_draw,
+        curvature=_curvature(preconditioner, copies),
+    )  # fmt: skip
     each = settings.nbeta * total / settings.num_draws
     assert math.isclose(estimate.llc, each.sum().item(), rel_tol=1e-9)
     return estimate.llc / copies, each.std().item() / math.sqrt(copies)
@@ -124,6 +174,7 @@ def extrapolated(
     seed: int = 0,
     burn_in: float = 2.0,
     kept: float = 0.5,
+    preconditioner: Preconditioner | None = None,
 ) -> Found:
     """Estimate at ε and ε/2 and extrapolate to 0, as the bias is ~ε (Richardson).
 
@@ -137,7 +188,7 @@ def extrapolated(
             step_size=step, nbeta=nbeta, gamma=gamma, num_chains=1, num_draws=num_draws,
             num_burn_in=num_burn_in, batch_size=1, seed=2 * seed + half,
         )  # fmt: skip
-        at_steps.append(sgld(problem, settings, copies))
+        at_steps.append(sgld(problem, settings, copies, preconditioner))
     (coarse, coarse_error), (fine, fine_error) = at_steps
     error = math.hypot(2 * fine_error, coarse_error)
     return Found(2 * fine - coarse, error, coarse, fine)
@@ -164,34 +215,56 @@ class MinibatchRegression:
         gradients = 2 * torch.einsum("cbd,cb->cd", x, errors) / x.shape[1]
         return self.copies * errors.square().flatten(), gradients.reshape(-1)
 
-    def estimate(self, settings: SamplerSettings) -> tuple[float, float]:
+    @property
+    def hessian(self) -> torch.Tensor:
+        """H of one copy (D, D)."""
+        return 2 * self.xs.T @ self.xs / len(self.xs)
+
+    def estimate(
+        self, settings: SamplerSettings, preconditioner: Preconditioner | None = None
+    ) -> tuple[float, float]:
         """LLC of one copy and its standard error."""
         settings = settings.model_copy(update={"batch_size": self.copies * self.batch_size})
         start = torch.zeros(self.copies * self.xs.shape[1], dtype=torch.float64)
         data = (self.xs, self.residuals)
-        estimate = estimate_llc_with_gradient(self.value_and_gradient, start, data, settings)
+        estimate = estimate_llc_with_gradient(
+            self.value_and_gradient, start, data, settings,
+            curvature=_curvature(preconditioner, self.copies),
+        )  # fmt: skip
         return estimate.llc / self.copies, estimate.standard_error / self.copies
 
-    def exact(self, settings: SamplerSettings, *, additive: bool = False) -> float:
+    def exact(
+        self,
+        settings: SamplerSettings,
+        *,
+        additive: bool = False,
+        preconditioner: Preconditioner | None = None,
+    ) -> float:
         """nβ ½ tr(H S_t), averaged over the draws, from the recursion of S = E[w wᵀ] (ours).
 
         The curvature of a minibatch is random too: with h = 2 x xᵀ and c = 2 x residual,
-        S' = F S F + (ε nβ/2)² (E[h S h] - H S H + E[c cᵀ])/B + ε I, F = I - ε/2 (nβ H + γ I).
+        S' = F S Fᵀ + (ε nβ/2)² A (E[h S h] - H S H + E[c cᵀ]) A/B + ε A, with
+        F = I - ε/2 A (nβ H + γ I). A and the first S are I and 0 without a preconditioner.
         ``additive`` leaves out the noise of the curvature.
         """
         x, e = self.xs.numpy(), self.residuals.numpy()
         size, identity = len(x), np.eye(x.shape[1])
-        H = 2 * x.T @ x / size
-        F = identity - settings.step_size / 2 * (settings.nbeta * H + settings.gamma * identity)
+        H, A, S = self.hessian.numpy(), identity, np.zeros_like(identity)
+        if preconditioner:
+            basis = torch.from_numpy(identity)
+            A = preconditioner.power(basis, 1.0).numpy()
+            root = preconditioner.start(torch.zeros_like(basis[0]), basis, settings).numpy()
+            S = root.T @ root
+        F = identity - settings.step_size / 2 * A @ (settings.nbeta * H + settings.gamma * identity)
         noise = 4 * (x * e[:, None] ** 2).T @ x / size
         scale = (settings.step_size * settings.nbeta / 2) ** 2 / self.batch_size
-        S, kept = np.zeros_like(H), []
+        kept = []
         for draw in range(settings.num_burn_in + settings.num_draws):
             if draw >= settings.num_burn_in:
                 kept.append(settings.nbeta / 2 * np.trace(H @ S))
             squared = 4 * (x * np.einsum("nd,de,ne->n", x, S, x)[:, None]).T @ x / size
             moving = 0 if additive else squared - H @ S @ H
-            S = F @ S @ F + scale * (moving + noise) + settings.step_size * identity
+            S = F @ S @ F.T + scale * A @ (moving + noise) @ A + settings.step_size * A
         return float(np.mean(kept))
 
 

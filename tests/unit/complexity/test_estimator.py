@@ -13,7 +13,7 @@ from regression import ONE_SAMPLE, regression, sampler, squared_error
 from small import small_run
 
 from transience.complexity.estimate import draw_table, summary_table
-from transience.complexity.estimator import estimate_llc, estimate_llc_with_gradient
+from transience.complexity.estimator import estimate_llc_of_loss, estimate_llc_with_gradient
 from transience.complexity.settings import SamplerSettings
 from transience.complexity.sgld import PROBE_EVERY
 from transience.errors import InputError
@@ -77,7 +77,7 @@ def test_trace_equals_the_reference_loop_draw_for_draw(problem):
     else:
         (parameters, data), loss, tolerance = small_transformer(), transformer_loss, 1e-5
     traces, baselines = reference_traces(loss, parameters, data, SETTINGS, seed=7, step=300)
-    estimate = estimate_llc(loss, parameters, data, sampler(seed=7), step=300)
+    estimate = estimate_llc_of_loss(loss, parameters, data, sampler(seed=7), step=300)
     np.testing.assert_allclose(estimate.losses, traces, rtol=tolerance)
     np.testing.assert_allclose(estimate.baseline_losses, baselines, rtol=tolerance)
     by_hand = SETTINGS.nbeta * (traces - baselines)[:, SETTINGS.num_burn_in :].mean()
@@ -87,7 +87,7 @@ def test_trace_equals_the_reference_loop_draw_for_draw(problem):
 def test_hand_written_gradients_give_the_same_trace_as_autograd():
     parameters, data = small_transformer()
     vector = torch.cat([tensor.reshape(-1) for tensor in parameters.values()])
-    slow = estimate_llc(transformer_loss, parameters, data, SETTINGS)
+    slow = estimate_llc_of_loss(transformer_loss, parameters, data, SETTINGS)
     fast = estimate_llc_with_gradient(LossAndGradient(RUN.architecture), vector, data, SETTINGS)
     np.testing.assert_allclose(fast.losses, slow.losses, rtol=1e-5)
     np.testing.assert_allclose(fast.excess, slow.excess, atol=SETTINGS.nbeta * 1e-5)
@@ -100,8 +100,10 @@ def test_chains_side_by_side_are_those_one_after_another(data_mode):
     if data_mode == "fresh":
         whole, size = data, settings.batch_size
         data = lambda chain, draw: tuple(t[(draw + chain) % 48 :][:size] for t in whole)  # noqa: E731
-    alone = estimate_llc(transformer_loss, parameters, data, settings, step=3)
-    together = estimate_llc(transformer_loss, parameters, data, settings, step=3, together=True)
+    alone = estimate_llc_of_loss(transformer_loss, parameters, data, settings, step=3)
+    together = estimate_llc_of_loss(
+        transformer_loss, parameters, data, settings, step=3, together=True
+    )
     np.testing.assert_allclose(together.losses, alone.losses, rtol=1e-5)
     np.testing.assert_allclose(together.baseline_losses, alone.baseline_losses, rtol=1e-5)
     np.testing.assert_allclose(together.acceptances, alone.acceptances, atol=1e-3)
@@ -136,7 +138,7 @@ def test_quadratic_has_its_exact_value_at_finite_steps():
         return (0.5 * curvature * parameters["w"].square()).sum()[None]
 
     start = {"w": torch.zeros(copies, 4, dtype=torch.float64)}
-    estimate = estimate_llc(loss, start, ONE_SAMPLE, settings)
+    estimate = estimate_llc_of_loss(loss, start, ONE_SAMPLE, settings)
 
     a = settings.nbeta * h + settings.gamma
     rho = 1 - settings.step_size * a / 2
@@ -162,7 +164,7 @@ def test_a_point_that_is_no_minimum_reads_low_by_nbeta_times_what_it_can_still_l
     still_to_lose = h / 2 * (0.5**2 - (0.5 - pulled) ** 2)
     for nbeta in (2.0, 20.0):
         settings = without_data(0.02 / nbeta, nbeta, pull * nbeta)
-        estimate = estimate_llc(parabola(h, 0.5), start, ONE_SAMPLE, settings)
+        estimate = estimate_llc_of_loss(parabola(h, 0.5), start, ONE_SAMPLE, settings)
         inflation = 1 / (1 - settings.step_size * (nbeta * h + settings.gamma) / 4)  # by ε > 0
         expected = h / (h + pull) / 2 * inflation - nbeta * still_to_lose
         error = estimate.monte_carlo_error / copies
@@ -177,7 +179,7 @@ def test_jackknife_frees_the_centred_estimate_of_the_error_of_the_mean():
     h, copies = 1.0, 4000
     settings = without_data(0.05, 2.0, 2.0, num_chains=4, num_draws=60, num_burn_in=80)
     start = {"w": torch.zeros(copies, dtype=torch.float64)}
-    estimate = estimate_llc(parabola(h, 0.0), start, ONE_SAMPLE, settings)
+    estimate = estimate_llc_of_loss(parabola(h, 0.0), start, ONE_SAMPLE, settings)
     a = settings.nbeta * h + settings.gamma
     expected = settings.nbeta * h / 2 / (a * (1 - settings.step_size * a / 4))
     plug_in = (estimate.llc + estimate.descent) / copies
@@ -227,7 +229,7 @@ def test_regular_model_has_the_posterior_mean_of_linear_regression():
     settings = sampler(
         step_size=2e-4, gamma=1.0, batch_size=64, num_draws=4000, num_burn_in=500, num_chains=4
     )
-    estimate = estimate_llc(squared_error, parameters, data, settings)
+    estimate = estimate_llc_of_loss(squared_error, parameters, data, settings)
     expected = (settings.nbeta * h / 2 / (settings.nbeta * h + settings.gamma)).sum()
     assert expected == pytest.approx(2.5, rel=0.02)
     pooled = np.sqrt(np.square([trace.std() for trace in estimate.excess]).mean())
@@ -240,7 +242,7 @@ def test_descent_is_what_a_point_that_is_no_minimum_has_to_lose():
     h, copies, nbeta, gamma = 2.0, 2000, 20.0, 60.0
     start = {"w": torch.zeros(copies, dtype=torch.float64)}  # the minimum of the loss is at 0.5
     settings = without_data(1e-3, nbeta, gamma)
-    estimate = estimate_llc(parabola(h, 0.5), start, ONE_SAMPLE, settings)
+    estimate = estimate_llc_of_loss(parabola(h, 0.5), start, ONE_SAMPLE, settings)
     pulled = 0.5 * nbeta * h / (nbeta * h + gamma)
     expected = nbeta * h / 2 * (0.5**2 - (0.5 - pulled) ** 2)
     assert estimate.descent / copies == pytest.approx(expected, rel=0.02)
@@ -251,8 +253,8 @@ def test_descent_is_what_a_point_that_is_no_minimum_has_to_lose():
 
 def test_scaling_the_loss_and_nbeta_leaves_the_trace_unchanged():
     parameters, data, _ = regression()
-    estimate = estimate_llc(squared_error, parameters, data, SETTINGS)
-    scaled = estimate_llc(
+    estimate = estimate_llc_of_loss(squared_error, parameters, data, SETTINGS)
+    scaled = estimate_llc_of_loss(
         lambda *arguments: 4 * squared_error(*arguments),
         parameters,
         data,
@@ -263,8 +265,8 @@ def test_scaling_the_loss_and_nbeta_leaves_the_trace_unchanged():
 
 def test_chains_do_not_depend_on_how_many_there_are():
     parameters, data, _ = regression()
-    few = estimate_llc(squared_error, parameters, data, sampler(num_chains=2))
-    many = estimate_llc(squared_error, parameters, data, sampler(num_chains=5))
+    few = estimate_llc_of_loss(squared_error, parameters, data, sampler(num_chains=2))
+    many = estimate_llc_of_loss(squared_error, parameters, data, sampler(num_chains=5))
     assert np.array_equal(many.losses[:2], few.losses)
     assert np.array_equal(many.baseline_losses[:2], few.baseline_losses)
 
@@ -273,7 +275,9 @@ def test_same_seed_same_draws_and_other_seeds_or_steps_others():
     parameters, data, _ = regression()
 
     def run(seed, step):
-        return estimate_llc(squared_error, parameters, data, sampler(seed=seed), step=step).losses
+        return estimate_llc_of_loss(
+            squared_error, parameters, data, sampler(seed=seed), step=step
+        ).losses
 
     first = run(seed=0, step=10)
     assert np.array_equal(run(seed=0, step=10), first)
@@ -307,7 +311,7 @@ def test_checkpoints_in_another_process_and_order_have_the_same_draws():
 
 def test_a_chain_that_diverges_stops_and_the_others_go_on():
     parameters, data, _ = regression()
-    sound = estimate_llc(squared_error, parameters, data, SETTINGS)
+    sound = estimate_llc_of_loss(squared_error, parameters, data, SETTINGS)
     calls, per_chain = iter(range(10**6)), SETTINGS.num_burn_in + SETTINGS.num_draws
     baseline_calls = math.ceil(len(data[0]) / SETTINGS.batch_size)
     probes = per_chain // PROBE_EVERY
@@ -317,7 +321,7 @@ def test_a_chain_that_diverges_stops_and_the_others_go_on():
         scale = math.nan if next(calls) == broken_call else 1.0
         return scale * squared_error(*arguments)
 
-    estimate = estimate_llc(sometimes_broken, parameters, data, SETTINGS)
+    estimate = estimate_llc_of_loss(sometimes_broken, parameters, data, SETTINGS)
     assert estimate.diverged.tolist() == [False, True, False]
     assert np.array_equal(estimate.losses[[0, 2]], sound.losses[[0, 2]])
     assert np.array_equal(estimate.losses[1, :20], sound.losses[1, :20])
@@ -333,10 +337,10 @@ def test_a_chain_that_diverges_stops_and_the_others_go_on():
 def test_a_step_size_that_is_far_too_large_diverges_in_every_chain():
     parameters, data, _ = regression()
     settings = sampler(step_size=10.0, num_draws=400)
-    estimate = estimate_llc(squared_error, parameters, data, settings)
+    estimate = estimate_llc_of_loss(squared_error, parameters, data, settings)
     assert estimate.diverged.all() and math.isnan(estimate.llc)
     table = summary_table(estimate, {})
-    assert (table["flags"] == "DIVERGED").all() and table["llc"].isna().all()
+    assert (table["flags"] == "DIVERGED,ACCEPTANCE").all() and table["llc"].isna().all()
 
 
 def test_unusable_weights_and_losses_get_one_line():
@@ -344,7 +348,7 @@ def test_unusable_weights_and_losses_get_one_line():
 
     def message(parameters=parameters, loss=squared_error):
         with pytest.raises(InputError) as error:
-            estimate_llc(loss, parameters, data, SETTINGS)
+            estimate_llc_of_loss(loss, parameters, data, SETTINGS)
         return str(error.value)
 
     broken = {"weight": parameters["weight"].clone()}

@@ -6,14 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 from small import FLAGS, MODEL, TASK, small_run
 
 from transience.command.entry import ends_in_one_line
-from transience.complexity import llc
+from transience.complexity import checkpoint, llc
 from transience.complexity.estimator import estimate_llc_with_gradient
 from transience.complexity.llc import choose_checkpoints
-from transience.complexity.settings import LLCSettings
 from transience.files import tables
 from transience.files.checkpoints import CheckpointWriter
 from transience.model.loss_and_gradient import LossAndGradient
@@ -30,6 +28,8 @@ SECTION = {
     "batch_size": 16,
     "data_mode": "fixed",
     "num_sequences": 32,
+    "lanczos_steps": 8,
+    "lanczos_sequences": 16,
 }
 
 
@@ -82,16 +82,25 @@ def test_the_command_writes_both_tables(checkpoints: Path, monkeypatch, capsys):
     assert summary[["step", "chain"]].to_numpy().tolist() == [[0, 0], [0, 1], [9, 0], [9, 1]]
     assert (summary["seed"] == 1).all() and (summary["num_tasks"] == 4).all()
     assert summary["llc"].notna().all() and summary["loss_rise_fraction"].notna().all()
+    assert summary["step_size"].between(0, SECTION["step_size"]).all()
+    assert (summary["remaining_curvature"] < summary["largest_curvature"]).all()
     assert len(draws) == 2 * 2 * 12
     assert "llc baseline M=4 seed=1  draw 48/48 (100%)" in capsys.readouterr().err
+
+
+def test_plain_sgld_measures_no_curvature(checkpoints: Path, monkeypatch):
+    run_command(checkpoints, monkeypatch, {"lanczos_steps": 0})
+    summary = tables.read_table(checkpoints.with_name("llc"), "llc")
+    assert summary[["largest_curvature", "remaining_curvature"]].isna().all(axis=None)
+    assert (summary["step_size"] == SECTION["step_size"]).all()
+    assert summary["flags"].str.contains("UNCHECKED").all()
 
 
 def test_fresh_sequences_are_others_for_every_draw(checkpoints: Path, monkeypatch):
     run_command(checkpoints, monkeypatch, {"data_mode": "fresh"})
     draws = tables.read_table(checkpoints.with_name("llc_trace"), "llc_trace")
     assert draws.groupby("step")["baseline_loss"].nunique().tolist() == [24, 24]  # all of them
-    again = llc.fresh_batches(small_run(), LLCSettings(**SECTION), 9, torch.device("cpu"))
-    xs, ys = again(1, 3)
+    xs, ys = small_run().sequences("llc", 9, 1, 3, num_sequences=SECTION["batch_size"])
     with_these = draws.set_index(["step", "chain", "draw"]).loc[(9, 1, 3), "baseline_loss"]
     model = LossAndGradient(small_run().architecture)
     vector = initial_parameters(small_run().architecture, seed=9)
@@ -115,17 +124,17 @@ def test_a_killed_command_goes_on_after_the_checkpoints_it_finished(
 
         return estimate
 
-    monkeypatch.setattr(llc, "estimate_llc_with_gradient", killed_after(1))
+    monkeypatch.setattr(checkpoint, "estimate_llc_with_gradient", killed_after(1))
     with pytest.raises(SystemExit):
         run_command(checkpoints, monkeypatch)
     (kept,) = checkpoints.parent.glob("state/*/llc_0.parquet")
-    monkeypatch.setattr(llc, "estimate_llc_with_gradient", killed_after(9))
+    monkeypatch.setattr(checkpoint, "estimate_llc_with_gradient", killed_after(9))
     run_command(checkpoints, monkeypatch, {"num_draws": 8, "checkpoints": [9]})
     assert estimated == [0, 9]  # another setting's state is not gone on with
     assert not kept.exists()  # a job that ends well leaves none
     estimated.clear()
     for number in (1, 9):
-        monkeypatch.setattr(llc, "estimate_llc_with_gradient", killed_after(number))
+        monkeypatch.setattr(checkpoint, "estimate_llc_with_gradient", killed_after(number))
         with contextlib.suppress(SystemExit):
             run_command(checkpoints, monkeypatch)
     assert estimated == [0, 9]

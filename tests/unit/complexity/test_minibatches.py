@@ -7,7 +7,7 @@ import pytest
 import torch
 from regression import regression, sampler, squared_error
 
-from transience.complexity.estimator import estimate_llc
+from transience.complexity.estimator import estimate_llc_of_loss
 from transience.errors import InputError
 from transience.problem.randomness import generator
 
@@ -21,7 +21,10 @@ def test_paired_baseline_has_the_same_mean_and_a_smaller_variance():
         few = {"baseline": baseline, "num_chains": 1, "num_draws": 100}
         each = [sampler(**scales, **few, seed=seed) for seed in seeds]
         both[baseline] = np.array(
-            [estimate_llc(squared_error, parameters, data, settings).llc for settings in each]
+            [
+                estimate_llc_of_loss(squared_error, parameters, data, settings).llc
+                for settings in each
+            ]
         )
     difference = both["dataset"] - both["paired"]
     assert abs(difference.mean()) < 3 * difference.std(ddof=1) / math.sqrt(len(seeds))
@@ -41,7 +44,7 @@ def test_fresh_samples_and_a_fixed_dataset_of_the_same_distribution_agree():
         step_size=4e-4, batch_size=64, data_mode="fresh", num_chains=4, num_draws=1500,
         num_burn_in=300,
     )  # fmt: skip
-    estimate = estimate_llc(squared_error, weight, draw_batch, settings)
+    estimate = estimate_llc_of_loss(squared_error, weight, draw_batch, settings)
     expected = 5 * settings.nbeta * 2 / 2 / (settings.nbeta * 2 + settings.gamma)
     assert estimate.monte_carlo_error < 0.12
     assert estimate.llc == pytest.approx(expected, abs=4 * estimate.monte_carlo_error)
@@ -55,7 +58,7 @@ def test_unusable_data_get_one_line():
 
     def message(data=(xs, ys), **changes):
         with pytest.raises(InputError) as error:
-            estimate_llc(squared_error, parameters, data, sampler(**changes))
+            estimate_llc_of_loss(squared_error, parameters, data, sampler(**changes))
         return str(error.value)
 
     assert message(batch_size=21) == (

@@ -17,7 +17,7 @@ RUNS = {"variant": "baseline", "num_tasks": ["1", "8", "inf"], "seed": [0, 1]}
 
 def run_command(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict) -> None:
     words = ["no_llc", "--settings", json.dumps(settings)]
-    for name in ("indicators", "llc", "llc_trace"):
+    for name in ("indicators", "llc", "llc_trace", "llc_curve"):
         words += [f"--{name.replace('_', '-')}", str(folder / f"{name}.parquet")]
     monkeypatch.setattr("sys.argv", words)
     ends_in_one_line(no_llc.main)
@@ -30,9 +30,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_both_tables_have_no_rows_and_the_runs_of_the_sweep(folder, monkeypatch):
+def test_the_tables_have_no_rows_and_the_runs_of_the_sweep(folder, monkeypatch):
     run_command(folder, monkeypatch, OFF)
-    for name in ("llc", "llc_trace"):
+    for name in ("llc", "llc_trace", "llc_curve"):
         path = folder / f"{name}.parquet"
         assert tables.read_table(path, name).empty
         found = tables.read_metadata(path)

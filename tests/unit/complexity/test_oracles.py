@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import oracle_grid
 import pytest
+import torch
 from oracle_values import (
     deep_linear_network,
     half_codimension,
@@ -16,9 +17,10 @@ from oracle_values import (
     quadrature_two_layers,
     reduced_rank_regression,
 )
-from oracles import deep_linear, minibatch_regression
+from oracles import deep_linear, hessian_of, minibatch_regression, preconditioner_for
 from regression import sampler
 
+from transience.complexity.preconditioner import Preconditioner
 from transience.problem.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[3] / "workflow/docs/llc_oracles.md"
@@ -97,6 +99,50 @@ def test_minibatch_noise_adds_exactly_what_it_should(step_size):
     assert abs(found - exact) < 4.5 * error  # an error from 8 chains
     without = problem.exact(settings, additive=True)
     assert step_size < 0.01 or found - without > 10 * error  # the curvature's noise is seen
+
+
+# It has them with a preconditioner
+
+
+@pytest.mark.parametrize("widths", [(4, 3, 4), (3, 2, 2, 3)])
+def test_deep_linear_networks_with_a_preconditioner(widths):
+    """The directions that T fixes are slowed down eightfold, with an ε three times as large."""
+    case = oracle_grid.layers(widths, 1, nbeta=1000.0, gamma=20.0, step_size=1.8e-4)
+    metric = preconditioner_for(hessian_of(case.problem), h_star=20.0 / 1000)
+    assert len(metric.directions) > 3 and metric.factors.max() < 0.12
+    result = oracle_grid.run(case, copies=1000, paths=60, preconditioner=metric)
+    assert result.error < 0.03 * result.exact
+    assert abs(result.z) < 4
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 2)])
+def test_normal_crossings_with_any_preconditioner(a, b):
+    """Their Hessian is 0, so this one is made up: the posterior is the same for every A."""
+    direction = torch.tensor([[0.6, 0.8]], dtype=torch.float64)
+    metric = Preconditioner(
+        direction, torch.tensor([0.5], dtype=torch.float64), pace=0.15, h_star=0.03
+    )
+    assert metric.factors.item() == pytest.approx(0.18 / 0.53)
+    case = oracle_grid.crossing(a, b, 100.0, 2e-3)
+    result = oracle_grid.run(case, copies=8000, preconditioner=metric)
+    assert result.error < 0.05 * result.exact
+    assert abs(result.z) < 4
+
+
+@pytest.mark.parametrize("step_size", [0.002, 0.01])
+def test_minibatch_noise_with_a_preconditioner(step_size):
+    """It scales the noise of minibatches as well, where it acts."""
+    problem = minibatch_regression(copies=64, batch_size=16)
+    settings = sampler(
+        step_size=step_size, gamma=20.0, num_chains=8, num_draws=200, num_burn_in=20, batch_size=1
+    )
+    metric = preconditioner_for(problem.hessian, h_star=20.0 / 50)
+    assert 0 < len(metric.directions) < 5  # of curvatures 0.5 to 4.5
+    found, error = problem.estimate(settings, metric)
+    exact = problem.exact(settings, preconditioner=metric)
+    assert error < 0.02 * exact
+    assert abs(found - exact) < 4.5 * error
+    assert step_size < 0.01 or problem.exact(settings) - exact > 10 * error  # the plain one's bias
 
 
 # The full grid

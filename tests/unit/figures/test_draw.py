@@ -86,7 +86,7 @@ def test_one_run_alone_and_twenty_seeds_are_drawn(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in captions() if "llc" in captions()[n].reads])
 def test_a_figure_says_that_the_llc_is_off(name: str) -> None:
     tables = made_up_sweep(FEW, 2)
-    off = {table: tables[table].iloc[:0] for table in ("llc", "llc_trace")}
+    off = {table: tables[table].iloc[:0] for table in ("llc", "llc_trace", "llc_curve")}
     agreement = tables["indicator_agreement"].assign(rank_correlation=math.nan)
     figure = draw(name, tables | off | {"indicator_agreement": agreement})
     said = [text.get_text() for text in texts(figure)]

@@ -226,7 +226,10 @@ def test_sharp_attention(dtype):
 # The door
 
 LIBRARY = Path(__file__).parents[3] / "workflow/lib"
-DOORS = {"loss_and_gradient", "transformer", "settings", "operations.round_to_tf32"}
+DOORS = {
+    *("loss_and_gradient", "hessian", "transformer", "settings"),
+    "operations.round_to_tf32",
+}
 
 
 def imports_of_the_model() -> Iterator[tuple[str, str]]:

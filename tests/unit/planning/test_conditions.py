@@ -64,3 +64,12 @@ def test_what_a_whole_configuration_has_of_the_defaults_was_not_written_either()
         "checkpoints.linear_every: expected at most training.num_steps (400); found 500 (the "
         in ("".join(lines))
     )
+
+
+def test_the_curvature_is_of_sequences_that_the_llc_has() -> None:
+    few = {"num_sequences": 64, "batch_size": 64}
+    fits = MINIMAL | {"llc": few | {"lanczos_sequences": 64}}
+    assert configuration.validate(fits) == []
+    (line,) = configuration.validate(MINIMAL | {"llc": few | {"lanczos_sequences": 65}})
+    assert line.startswith("llc.lanczos_sequences: expected at most llc.num_sequences")
+    assert "64" in line and line.endswith("found 65")

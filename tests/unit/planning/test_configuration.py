@@ -118,6 +118,15 @@ MISTAKES = [
     ("llc: {checkpoints: [last]}", "llc.checkpoints, item 1", "or final; the text 'last'"),
     ("llc: {checkpoints: [10001]}", "llc.checkpoints", "training.num_steps (10000); found 10001"),
     ("llc: {checkpoints: [10000, final]}", "llc.checkpoints", "once; found final and 10000"),
+    ("llc: {lanczos_sequences: 4097}", "llc.lanczos_sequences", "llc.num_sequences (4096); 4097"),
+    ("llc: {lanczos_steps: -1}", "llc.lanczos_steps", "an integer of at least 0; found -1"),
+    ("llc_curve: {checkpoints: []}", "llc_curve.checkpoints", "a list of one or more; []"),
+    ("llc_curve: {checkpoints: [10001]}", "llc_curve.checkpoints", "(10000); found 10001"),
+    ("llc_curve: {checkpoints: [10000, final]}", "llc_curve.checkpoints", "final and 10000"),
+    ("llc_curve: {h_star: [1, 0]}", "llc_curve.h_star, item 2", "a number above 0; found 0"),
+    ("llc_curve: {h_star: 1}", "llc_curve.h_star", "write [1]"),
+    ("llc_curve: {num_probes: 1}", "llc_curve.num_probes", "an integer of at least 2; found 1"),
+    ("llc_curve: {nbeta: 1}", "llc_curve.nbeta", "did you mean llc.nbeta"),
     ("llc: {num_burn_in: -1}", "llc.num_burn_in", "an integer of at least 0; found -1"),
     ("llc: {num_draws: 0}", "llc.num_draws", "an integer of at least 4; found 0"),
     ("llc: {num_chains: 1}", "llc.num_chains", "an integer of at least 2; found 1"),
@@ -225,7 +234,7 @@ def test_no_checkpoint_turns_the_llc_off() -> None:
     assert lines_of("llc: {checkpoints: []}") == []
     assert configuration.tables_left_out(configuration.completed(BASE)) == set()
     off = configuration.completed(BASE | {"llc": {"checkpoints": []}})
-    assert configuration.tables_left_out(off) == {"llc", "llc_trace"}
+    assert configuration.tables_left_out(off) == {"llc", "llc_trace", "llc_curve"}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_what_runs_had_of_an_llc_that_was_turned_off_is_a_note(results):
     results.relabel("tables/llc.parquet", settings=settings)
     assert any(line.startswith("small/tables/llc.parquet: ") for line in results.problems())
     results.rewrite("tables/llc.parquet", lambda frame: frame.iloc[:0])
-    found, of_the_llc = verify(results.folder), ("llc", "llc_trace")
+    found, of_the_llc = verify(results.folder), ("llc", "llc_trace", "llc_curve")
     for path in results.folder.rglob("runs/*/*/*.parquet"):
         note = f"{path}: from before the LLC was turned off, unchecked"
         assert (

@@ -52,7 +52,7 @@ def test_rows_and_place_agree(results):
 def test_another_configuration_is_named_by_its_key(results):
     results.relabel(f"{RUN}/training.parquet", settings={"llc": {"gamma": 2000.0}})  # a part
     results.edit_config("llc", nbeta=50.0)
-    message = f"expected settings llc.nbeta 50.0, as config.json has it, found 200.0; {AGAIN}"
+    message = f"expected settings llc.nbeta 50.0, as config.json has it, found 1000.0; {AGAIN}"
     lines = results.problems()
     assert f"small/{RUN}/llc.parquet: {message}" in lines
     assert f"small/{RUN}/training.parquet: {message}" not in lines

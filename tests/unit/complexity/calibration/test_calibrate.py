@@ -11,17 +11,23 @@ from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration import calibrate
-from transience.complexity.calibration.grid import MAX_STIFFNESS, grid, stiffness
+from transience.complexity.calibration.grid import grid, stiffness
+from transience.complexity.limits import MAX_STIFFNESS
 from transience.files.tables import read_table
 from transience.planning import configuration
 
 DEFAULTS = Path(__file__).parents[4] / "config/config.yaml"
 
 
-def test_the_command_writes_both_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lanczos_steps", [8, 0])
+def test_the_command_writes_both_tables(
+    lanczos_steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changes = {"width": 4, "mlp_width": 4}
     write_checkpoints(tmp_path / "checkpoints", small_run(math.inf, **changes), [0, 5, 10])
-    few = CONFIGURED.model_copy(update={"num_draws": 8, "num_burn_in": 4})
+    few = CONFIGURED.model_copy(
+        update={"num_draws": 8, "num_burn_in": 4, "lanczos_steps": lanczos_steps}
+    )
     chosen = {"num_tasks": ["all"], "seeds": ["all"], "checkpoints": [0, "final"]}
     sections = {"task": TASK, "model": MODEL | changes, "llc": few.model_dump()}
     sections["llc_calibration"] = chosen | {"num_sequences": 16}
@@ -36,10 +42,14 @@ def test_the_command_writes_both_tables(tmp_path: Path, monkeypatch: pytest.Monk
     assert set(calibration["setting"]) == set(grid(CONFIGURED))
     stiffest = read_table(paths["llc-curvature"], "llc_curvature")
     assert stiffest["step"].tolist() == [0, 10]
+    left, largest = stiffest["remaining_curvature"], stiffest["largest_curvature"]
+    assert (largest > 0).all() and (left == largest).all() == (not lanczos_steps)
+    assert (left <= largest).all()
     for row in stiffest.itertuples():
+        assert row.stiffness == pytest.approx(stiffness(row.remaining_curvature, CONFIGURED))
         assert row.sequences == 16
         bound = CONFIGURED.model_copy(update={"step_size": row.step_size_bound})
-        assert stiffness(row.largest_curvature, bound) == pytest.approx(MAX_STIFFNESS)
+        assert stiffness(row.remaining_curvature, bound) == pytest.approx(MAX_STIFFNESS)
 
 
 # Its runs

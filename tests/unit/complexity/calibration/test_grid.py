@@ -3,7 +3,8 @@
 import pytest
 from made_up_calibration import ALLOWED, CONFIGURED
 
-from transience.complexity.calibration.grid import MAX_STIFFNESS, grid, stiffness
+from transience.complexity.calibration.grid import grid, stiffness
+from transience.complexity.limits import MAX_STIFFNESS
 from transience.errors import InputError
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_up_calibration import ALLOWED, CONFIGURED, made_up, made_up_curvature
+from made_up_calibration import ALLOWED, made_up, made_up_curvature
+from made_up_calibration import CONFIGURED as PRECONDITIONED
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration.ordering import ordering_table
 from transience.complexity.calibration.propose import Criterion, judge, main, proposal_text, propose
 from transience.complexity.settings import LLCSettings
 from transience.files import tables
+
+CONFIGURED = PRECONDITIONED.model_copy(update={"lanczos_steps": 0})  # plain, unless it is said
 
 
 def test_a_sound_setting_passes_and_is_proposed_again() -> None:
@@ -32,6 +35,39 @@ def test_a_stiff_checkpoint_lowers_the_step_size_and_lengthens_the_burn_in() -> 
     criteria = judge(calibration, stiff, ordering_table(calibration), CONFIGURED)
     (criterion,) = (criterion for criterion in criteria if not criterion.passes)
     assert "h_max = 120 at M = 1, seed 1, step 25000" in criterion.finding
+
+
+@pytest.mark.parametrize(("stiffest", "lowered"), [(ALLOWED, 0), (ALLOWED + 1.5, 2), (500.0, 12)])
+def test_with_a_preconditioner_stiff_checkpoints_are_no_failure(stiffest: float, lowered: int):
+    """Curvatures are 1, 2, … below the stiffest: those above what ε allows have it lowered."""
+    calibration = made_up()
+    left = made_up_curvature(calibration, stiffest=stiffest)
+    first, *others = judge(calibration, left, ordering_table(calibration), PRECONDITIONED)
+    assert first.passes and all(criterion.passes for criterion in others)
+    assert f"ε is lowered by itself at {lowered} of 12 checkpoints" in first.finding
+    assert f"h_max = {stiffest:.3g} left by the preconditioner at M = 1" in first.finding
+    proposed = propose(calibration, left, PRECONDITIONED)
+    assert proposed == PRECONDITIONED.model_copy(update={"num_burn_in": 25})
+
+
+def test_with_a_preconditioner_half_a_relaxation_time_of_burn_in_is_enough() -> None:
+    """2/(εγ) is 50 draws; plain chains need two of them."""
+    calibration, ordering = made_up(), ordering_table(made_up())
+    left = made_up_curvature(calibration, stiffest=ALLOWED)
+    for configured, draws in ((PRECONDITIONED, 25), (CONFIGURED, 100)):
+        for short in (0, 1):
+            settings = configured.model_copy(update={"num_burn_in": draws - short})
+            burn_in = list(judge(calibration, left, ordering, settings))[2]
+            assert burn_in.passes == (not short), burn_in
+            assert f"at least {draws / 50:g})" in burn_in.finding
+
+
+def test_with_a_preconditioner_the_step_goes_with_nbeta() -> None:
+    """So that chains take as many draws to relax at the nβ proposed."""
+    calibration = made_up().assign(loss_rise_fraction=0.001)
+    proposed = propose(calibration, made_up_curvature(calibration), PRECONDITIONED)
+    assert (proposed.nbeta, proposed.gamma, proposed.num_burn_in) == (100.0, 500.0, 25)
+    assert proposed.step_size == pytest.approx(8e-5)
 
 
 def test_nbeta_is_the_smallest_that_stays_local_everywhere() -> None:

@@ -10,6 +10,6 @@ what a claim needs, the verdict is `not testable`.
 - `sweep_tables`: the view of the tables that claims are checked on
 - `behaviour`: where models end, and whether ridge is transient
 - `function_space`: trajectories and principal components
-- `complexity`: losses and learning coefficients
+- `complexity`: losses and learning coefficients; `along_curve`: these at other h* too
 - `prediction`: do loss and complexity predict departures from ridge? not in the paper, ours
 """

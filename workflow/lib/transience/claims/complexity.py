@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from transience.claims.along_curve import along_curve
 from transience.claims.claim import (
     Finding,
     by_m_text,
@@ -53,9 +54,9 @@ def models_reach_predictors(sweep: Sweep) -> Finding:
 
 
 @claim("The LLC at the end of training rises with M.", needs_llc=True)
-def llc_rises(sweep: Sweep) -> Finding:
+@along_curve
+def llc_rises(sweep: Sweep, llcs: pd.DataFrame) -> Finding:
     """Every transient M has a larger LLC than the lowest M, in every seed."""
-    llcs = sweep.final_llcs
     if not sweep.transient or not _measured(llcs, [sweep.finite[0], *sweep.transient]):
         return Finding.not_testable(
             "No M is transient in every seed, or all chains of one diverged."
@@ -68,9 +69,9 @@ def llc_rises(sweep: Sweep) -> Finding:
 
 
 @claim("The LLC crosses that of ridge (M = inf) as transience sets in.", needs_llc=True)
-def llc_crosses_infinity(sweep: Sweep) -> Finding:
+@along_curve
+def llc_crosses_infinity(sweep: Sweep, llcs: pd.DataFrame) -> Finding:
     """The LLC of the lowest M is below that of M = inf; that of some transient M is above."""
-    llcs = sweep.final_llcs
     if not sweep.transient or not _measured(llcs, [sweep.finite[0], *sweep.transient, math.inf]):
         return Finding.not_testable(
             "No M is transient in every seed, there is no M = inf, or all chains of one diverged."
@@ -89,12 +90,13 @@ def llc_crosses_infinity(sweep: Sweep) -> Finding:
 
 
 @claim("The LLC plateaus above M = 32.", needs_llc=True)
-def llc_plateaus(sweep: Sweep) -> Finding:
+@along_curve
+def llc_plateaus(sweep: Sweep, llcs: pd.DataFrame) -> Finding:
     """Above M = 32 the LLCs of finite M differ little."""
     high = [m for m in sweep.finite if m > PLATEAU_STARTS]
-    if len(high) < 3 or not _measured(sweep.final_llcs, high):
+    if len(high) < 3 or not _measured(llcs, high):
         return Finding.not_testable("The sweep has fewer than three M above 32, or one diverged.")
-    means = sweep.final_llcs.loc[high].mean(axis="columns")
+    means = llcs.loc[high].mean(axis="columns")
     spread = (means.max() - means.min()) / means.mean()
     return Finding.of(
         bool(spread <= PLATEAU),
@@ -104,9 +106,10 @@ def llc_plateaus(sweep: Sweep) -> Finding:
 
 
 @claim("The LLC of large M converges to that of ridge.", needs_llc=True)
-def llc_converges(sweep: Sweep) -> Finding:
+@along_curve
+def llc_converges(sweep: Sweep, llcs: pd.DataFrame) -> Finding:
     """The largest finite M ends at ridge, with an LLC within 25 % of that of M = inf."""
-    if not sweep.finite or not _measured(sweep.final_llcs, [sweep.finite[-1], math.inf]):
+    if not sweep.finite or not _measured(llcs, [sweep.finite[-1], math.inf]):
         return Finding.not_testable("The sweep lacks M = inf or a finite M, or one diverged.")
     largest = sweep.finite[-1]
     relative = sweep.by_m("relative_distance_at_end").loc[largest]
@@ -115,7 +118,7 @@ def llc_converges(sweep: Sweep) -> Finding:
             f"The largest finite M = {largest:g} is too low: it doesn't end near ridge (relative "
             f"distance {numbers_text(relative)}, by seed)."
         )
-    ratio = sweep.final_llcs.loc[largest] / sweep.final_llcs.loc[math.inf]
+    ratio = llcs.loc[largest] / llcs.loc[math.inf]
     return Finding.of_numbers(
         bool((ratio - 1).abs().max() <= PLATEAU),
         f"LLC of M = {largest:g} over that of M = inf, by seed: {numbers_text(ratio)}.",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
 
-from transience.claims.claim import Finding, claim
+from transience.claims.along_curve import along_text
+from transience.claims.claim import NOT_TESTABLE, Finding, claim
 from transience.claims.sweep_tables import Sweep
+from transience.departure.agreement import concordance, known_order
+from transience.departure.predicted import crossover
 
 ESTIMATE = "centred_llc"
 CASES = {
@@ -57,7 +64,7 @@ def crossover_predicts_departures(sweep: Sweep) -> Finding:
         f"{len(runs)} runs leave ridge, after {span[0]:,.0f} to {span[1]:,.0f} samples; n* agrees "
         f"with {meets.sum()}. Predicted for them: {predicted}. The difference of LLCs is "
         f"{runs['delta_llc'].min():.3g} to {runs['delta_llc'].max():.3g}; for n* to be right it "
-        f"would have to be {needed}.",
+        f"would have to be {needed}.{_along(sweep, runs, _all_right)}",
     )
 
 
@@ -74,12 +81,40 @@ def crossover_orders_departures(sweep: Sweep) -> Finding:
     others = ", ".join(
         f"of {words} {_interval(found.loc[name])}" for name, words in ORDERINGS.items()
     )
+    runs = _of_estimate(sweep.tables["free_energy"])
+    runs = runs[np.isfinite(runs["num_tasks"]) & (runs["prediction"] != "missing")]
     return Finding.of(
         bool(found.at["crossover", "low"] > 0),
         f"Rank correlation with the departure (Somers' D, 95 % interval) of n* "
         f"{_interval(found.loc['crossover'])}; {others}; "
-        f"{found.at['crossover', 'num_pairs']} pairs of runs.",
+        f"{found.at['crossover', 'num_pairs']} pairs of runs.{_along(sweep, runs, _in_order)}",
     )
+
+
+def _along(
+    sweep: Sweep, runs: pd.DataFrame, right: Callable[[pd.DataFrame, np.ndarray], bool]
+) -> str:
+    """Whether the n* of runs of `free_energy` would be right with the LLCs along h*, in words."""
+    verdicts = {}
+    for point, llcs in sweep.final_curve.items():
+        keys = pd.MultiIndex.from_frame(runs[["num_tasks", "seed"]])
+        own = llcs.stack().reindex(keys).to_numpy()
+        reference = llcs.reindex([math.inf]).T[math.inf].reindex(runs["seed"]).to_numpy()
+        found = crossover(runs["delta_loss"].to_numpy(), own - reference)
+        known = len(found) and not np.isnan(found).any()
+        verdicts[point] = Finding.of(right(runs, found), "").verdict if known else NOT_TESTABLE
+    return along_text(verdicts)
+
+
+def _all_right(runs: pd.DataFrame, found: np.ndarray) -> bool:
+    """Whether every n* lies within the bounds of its departure."""
+    return bool(((found >= runs["observed_low"]) & (found <= runs["observed_high"])).all())
+
+
+def _in_order(runs: pd.DataFrame, found: np.ndarray) -> bool:
+    """Whether n* orders more pairs of departures rightly than wrongly (no interval here)."""
+    order = known_order(runs["observed_low"].to_numpy(), runs["observed_high"].to_numpy())
+    return bool(concordance(found[None], order, np.ones((1, len(found))))[0] > 0)
 
 
 @claim(

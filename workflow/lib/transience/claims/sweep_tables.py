@@ -85,6 +85,22 @@ class Sweep:
         return runs[form].mean().where(~runs["diverged"].any()).unstack("seed")
 
     @cached_property
+    def final_curve(self) -> dict[tuple[str, float], pd.DataFrame]:
+        """Centred LLCs of the last checkpoints by method and h*: index num_tasks, columns seed.
+
+        With `final_llcs`, by `sgld` at the h* of the section `llc`.
+        """
+        llc, curve = (self.tables[name] for name in ("llc", "llc_curve"))
+        keys = ["num_tasks", "seed", "step"]
+        last = curve.merge(of_last_step(llc)[keys].drop_duplicates(), on=keys)
+        points = {
+            point: rows.pivot(index="num_tasks", columns="seed", values="llc")
+            for point, rows in last.groupby(["method", "h_star"])
+        }
+        h_stars = (llc["gamma"] / llc["nbeta"]).unique()
+        return points | {("sgld", float(h_star)): self.final_llcs for h_star in h_stars}
+
+    @cached_property
     def points(self) -> pd.DataFrame:
         """Checkpoints in the joint PCA, with their losses on each distribution as columns."""
         keys = ["num_tasks", "seed", "step"]

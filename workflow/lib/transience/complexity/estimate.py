@@ -9,10 +9,15 @@ Nothing is clipped or dropped: an estimate that should not be taken at face valu
 - NOT_EQUILIBRATED: the second halves of the chains differ from the first.
 - RHAT: the chains disagree with each other, or with themselves over time.
 - ESS: all chains together hold too few independent draws.
+- ABOVE_HALF_P: above P/2, half the parameters, by more than its error: no model has that.
+- STIFF: ε (nβ h + γ)/4 is above `MAX_STIFFNESS` for the largest curvature h that is left.
+- ACCEPTANCE: a step would have been rejected too often.
+- UNCHECKED: one of the others could not be looked at, as what it needs is missing: no loss of a
+  trivial predictor to tell what is local, no measured curvature, too few draws or chains.
 
-The first three concern one chain, the others all chains of the checkpoint. Split R-hat
-(rank-normalised), effective sample sizes and Monte-Carlo errors are ArviZ's (Vehtari et al. 2021),
-taken on the paired trace: minibatch noise common to a draw and its baseline would hide
+The first three, ABOVE_HALF_P and ACCEPTANCE concern one chain, the others all of the checkpoint.
+Split R-hat (rank-normalised), effective sample sizes and Monte-Carlo errors are ArviZ's (Vehtari et
+al. 2021), taken on the paired trace: minibatch noise common to a draw and its baseline would hide
 disagreement.
 """
 
@@ -30,11 +35,21 @@ from transience.complexity.diagnostics import (
     monte_carlo_error,
     split_rhat,
 )
-from transience.complexity.limits import MAX_HALVES_APART, MAX_LOSS_RISE, MAX_RHAT, MIN_ESS
+from transience.complexity.limits import (
+    FLAGS,
+    MAX_HALVES_APART,
+    MAX_LOSS_RISE,
+    MAX_RHAT,
+    MAX_STIFFNESS,
+    MIN_ACCEPTANCE,
+    MIN_ESS,
+)
 from transience.complexity.settings import SamplerSettings
 
 if TYPE_CHECKING:
     import pandas as pd  # only for tables: the estimator does without
+
+SURE = 3.0  # standard errors by which a chain is above P/2, where a regular model may well be
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,34 @@ class LLCEstimate:
     acceptances: np.ndarray  # mean Metropolis acceptance of each chain (chains,)
     distances: np.ndarray  # |w - w*| at the end of each chain (chains,)
     diverged: np.ndarray  # bool (chains,)
+    num_parameters: int  # P
+    largest_curvature: float = math.nan  # of the Hessian at w*; NaN if it was not measured
+    remaining_curvature: float = math.nan  # the largest that the preconditioner leaves
+
+    @property
+    def stiffness(self) -> float:
+        """ε (nβ h + γ) / 4 of the largest curvature left, see `preconditioner.Curvature`."""
+        settings = self.settings
+        pull = settings.nbeta * self.remaining_curvature + settings.gamma
+        return settings.step_size * pull / 4
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags of any chain."""
+        raised = {name for names in chain_flags(self) for name in names}
+        return [name for name in FLAGS if name in raised]
+
+    def __str__(self) -> str:
+        """The estimate in two lines: both forms with their errors, and the flags in words."""
+        settings = self.settings
+        names = ", ".join(f"{FLAGS[name]} ({name})" for name in self.flags) or "none"
+        return (
+            f"LLC {self.llc:.4g} ± {self.standard_error:.2g} at w*, {self.centred_llc:.4g} ± "
+            f"{self.centred_standard_error:.2g} centred, at h* = γ/nβ = "
+            f"{settings.gamma / settings.nbeta:.3g} (nβ = {settings.nbeta:g}, γ = "
+            f"{settings.gamma:g}, ε = {settings.step_size:.2g}, {len(self.losses)} chains)\n"
+            f"flags: {names}"
+        )
 
     @property
     def excess(self) -> np.ndarray:
@@ -118,22 +161,36 @@ def _error_of_mean(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
-def flags(estimate: LLCEstimate) -> list[list[str]]:
+def chain_flags(estimate: LLCEstimate) -> list[list[str]]:
     """Flags of each chain, see the top of the module."""
     sound = estimate.excess[~estimate.diverged]
+    apart, rhat, ess = halves_apart(sound), split_rhat(sound), effective_sample_size(sound)
+    checks = [apart, rhat, ess, estimate.stiffness]
+    for each_chain in (estimate.loss_rise_fractions, estimate.acceptances):
+        checks += [*each_chain[~estimate.diverged]]  # the others say why they have none
     shared = {
-        "NOT_EQUILIBRATED": abs(halves_apart(sound)) > MAX_HALVES_APART,
-        "RHAT": split_rhat(sound) > MAX_RHAT,
-        "ESS": effective_sample_size(sound) < MIN_ESS,
+        "NOT_EQUILIBRATED": abs(apart) > MAX_HALVES_APART,
+        "RHAT": rhat > MAX_RHAT,
+        "ESS": ess < MIN_ESS,
+        "STIFF": estimate.stiffness > MAX_STIFFNESS,
+        "UNCHECKED": len(sound) > 0 and bool(np.isnan(checks).any()),
     }
+    errors = np.nan_to_num([monte_carlo_error(trace[None]) for trace in estimate.excess])
     each = zip(
-        estimate.diverged, estimate.excess.mean(axis=1), estimate.loss_rise_fractions, strict=True
-    )
+        estimate.diverged, estimate.excess.mean(axis=1), estimate.loss_rise_fractions,
+        estimate.acceptances, errors, strict=True,
+    )  # fmt: skip
     own = [
-        {"DIVERGED": diverged, "NEGATIVE": llc < 0, "NOT_LOCAL": rise > MAX_LOSS_RISE}
-        for diverged, llc, rise in each
+        {
+            "DIVERGED": diverged,
+            "NEGATIVE": llc < 0,
+            "NOT_LOCAL": rise > MAX_LOSS_RISE,
+            "ABOVE_HALF_P": llc - SURE * error > estimate.num_parameters / 2,
+            "ACCEPTANCE": acceptance < MIN_ACCEPTANCE,
+        }
+        for diverged, llc, rise, acceptance, error in each
     ]
-    return [[name for name, raised in (chain | shared).items() if raised] for chain in own]
+    return [[name for name in FLAGS if (chain | shared)[name]] for chain in own]
 
 
 def summary_table(estimate: LLCEstimate, keys: dict[str, Any]) -> pd.DataFrame:
@@ -161,7 +218,9 @@ def summary_table(estimate: LLCEstimate, keys: dict[str, Any]) -> pd.DataFrame:
             "distance": estimate.distances,
             "acceptance": estimate.acceptances,
             "diverged": estimate.diverged,
-            "flags": [",".join(names) for names in flags(estimate)],
+            "flags": [",".join(names) for names in chain_flags(estimate)],
+            "largest_curvature": estimate.largest_curvature,
+            "remaining_curvature": estimate.remaining_curvature,
             "step_size": settings.step_size,
             "nbeta": settings.nbeta,
             "gamma": settings.gamma,

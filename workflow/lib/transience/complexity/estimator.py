@@ -33,6 +33,7 @@ import torch
 
 from transience.complexity.estimate import LLCEstimate
 from transience.complexity.minibatches import Data, FixedData, FreshData, sample_losses
+from transience.complexity.preconditioner import Curvature
 from transience.complexity.settings import SamplerSettings
 from transience.complexity.sgld import (
     Batch,
@@ -48,7 +49,7 @@ from transience.errors import InputError
 from transience.problem.randomness import generator
 
 
-def estimate_llc(
+def estimate_llc_of_loss(
     loss: Callable[..., torch.Tensor],
     parameters: dict[str, torch.Tensor],
     data: Data,
@@ -103,6 +104,7 @@ def estimate_llc_with_gradient(
     *,
     losses_of: Losses | None = None,
     stacked: StackedValueAndGradient | None = None,
+    curvature: Curvature | None = None,
     step: int = 0,
     trivial_loss: float | None = None,
     on_draw: Callable[[], None] = lambda: None,
@@ -118,13 +120,13 @@ def estimate_llc_with_gradient(
         losses_of: (w (P,), *batch) -> per-sample losses (B,), if cheaper than with the gradient.
         stacked: value_and_gradient of all R chains at once, (w (R, P), *batch (R, B, …)) ->
             (R, B), (R, P), if they are to run side by side. Changes nothing beyond rounding.
+        curvature: measured at w*, with a preconditioner to use; chains start near where they tend.
         step: optimiser step of w*; random numbers of a chain are a function of (seed, step, chain).
-        trivial_loss: that of a predictor that has learnt nothing; without it, no word on locality.
-        on_draw: called after each draw of each chain.
+        trivial_loss: that of a predictor that has learnt nothing; ``on_draw``: called each draw.
 
     InputError if weights or losses at w* are not finite, or data and settings don't fit.
     """
-    _check_finite(vector)
+    check_finite(vector)
     losses_of = losses_of or (lambda w, *batch: value_and_gradient(w, *batch)[0])
     source = _source(data, losses_of, vector, settings, step)
     gradient = stacked or stack_of_one(value_and_gradient)
@@ -132,11 +134,12 @@ def estimate_llc_with_gradient(
     chains: list[Chain] = []
     for first in range(0, settings.num_chains, len(together)):
         group = [first + number for number in together]
-        chains += _run(gradient, vector, source, group, settings, step, on_draw)
-    return _summed_up(chains, source, losses_of, vector, settings, trivial_loss)
+        chains += _run(gradient, vector, source, group, settings, step, curvature, on_draw)
+    return _summed_up(chains, source, losses_of, vector, settings, trivial_loss, curvature)
 
 
-def _check_finite(vector: torch.Tensor) -> None:
+def check_finite(vector: torch.Tensor) -> None:
+    """InputError if any of the weights w* (P,) is not finite."""
     bad = int((~torch.isfinite(vector)).sum())
     if bad:
         raise InputError(f"parameters: expected finite numbers, found {bad} of {len(vector)} not")
@@ -157,15 +160,21 @@ def _run(
     group: Sequence[int],
     settings: SamplerSettings,
     step: int,
+    curvature: Curvature | None,
     on_draw: Callable[[], None],
 ) -> list[Chain]:
     """The chains with these numbers, side by side; each has a generator of its own."""
     noises = [
         generator(settings.seed, "sgld noise", step, chain, device=vector.device) for chain in group
     ]
+    metric, start = curvature.preconditioner if curvature else None, None
+    if metric:
+        like = {"dtype": vector.dtype, "device": vector.device}
+        normal = [torch.randn(len(vector), generator=noise, **like) for noise in noises]
+        start = metric.start(vector, torch.stack(normal), settings)
     return sample_chains(
         gradient, vector, _side_by_side(source.batches(chain) for chain in group), noises, settings,
-        num_burn_in=settings.num_burn_in, on_draw=on_draw,
+        start=start, metric=metric, num_burn_in=settings.num_burn_in, on_draw=on_draw,
     )  # fmt: skip
 
 
@@ -176,6 +185,7 @@ def _summed_up(
     vector: torch.Tensor,
     settings: SamplerSettings,
     trivial_loss: float | None,
+    curvature: Curvature | None,
 ) -> LLCEstimate:
     initial_loss = source.initial.mean().item()
     losses = np.full((len(chains), settings.num_burn_in + settings.num_draws), math.nan)
@@ -194,6 +204,9 @@ def _summed_up(
         acceptances=np.array([chain.acceptance for chain in chains]),
         distances=np.array([(chain.position - vector).norm().item() for chain in chains]),
         diverged=np.array([chain.diverged for chain in chains]),
+        num_parameters=len(vector),
+        largest_curvature=curvature.largest if curvature else math.nan,
+        remaining_curvature=curvature.remaining if curvature else math.nan,
     )
 
 

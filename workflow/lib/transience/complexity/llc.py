@@ -3,8 +3,7 @@
 import itertools
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,14 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
+from transience.complexity.checkpoint import Checkpoint, dataset
 from transience.complexity.estimate import LLCEstimate, draw_table, summary_table
-from transience.complexity.estimator import estimate_llc_with_gradient
 from transience.complexity.settings import LLCSettings
-from transience.complexity.sgld import Batch, side_by_side
 from transience.errors import InputError
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 from transience.files.unfinished import state_folder
-from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.settings import ModelSettings
-from transience.model.transformer import Architecture, sequence_losses, unflatten
 from transience.problem.settings import TaskSettings
 from transience.run import Run
 
@@ -48,48 +44,20 @@ def estimate_run(
     finished: Collection[int] = (),
 ) -> Iterator[tuple[int, LLCEstimate]]:
     """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M."""
-    model, sampler = LossAndGradient(run.architecture), settings.sampler(run.seed)
-    xs, ys = run.sequences("llc", num_sequences=settings.num_sequences, device=device)
+    sampler, data = settings.sampler(run.seed), dataset(run, settings, device)
     indices = choose_checkpoints(reader.steps, settings.checkpoints)
     left = [index for index in indices if reader.steps[index] not in finished]
     draws = settings.num_chains * (settings.num_burn_in + settings.num_draws)  # of a checkpoint
     done = itertools.count(draws * (len(indices) - len(left)))
     progress = Progress(draws * len(indices), label("llc", run), "draw", done=next(done))
     for index in left:
-        step = reader.steps[index]
-        fresh = settings.data_mode == "fresh"
+        step, vector = reader.steps[index], reader.parameters(index).to(device)
+        checkpoint = Checkpoint(run, step, vector, data, settings)
         try:
-            estimate = estimate_llc_with_gradient(
-                model,
-                reader.parameters(index).to(device),
-                fresh_batches(run, settings, step, device) if fresh else (xs, ys),
-                sampler,
-                losses_of=model.losses,
-                stacked=_stacked(run.architecture) if device.type == "cuda" else None,
-                step=step,
-                trivial_loss=ys.square().mean().item(),  # that of predicting zero
-                on_draw=lambda: progress.update(next(done)),
-            )
+            estimate = checkpoint.estimate(sampler, lambda: progress.update(next(done)))
         except InputError as error:
             raise InputError(f"{reader.path}, step {step}: {error}") from None
         yield step, estimate
-
-
-def fresh_batches(
-    run: Run, settings: LLCSettings, step: int, device: torch.device
-) -> Callable[[int, int], Batch]:
-    """Minibatches of data mode `fresh`, a function of (chain, draw)."""
-    draw = partial(run.sequences, num_sequences=settings.batch_size, device=device)
-    return lambda chain, number: draw("llc", step, chain, number)
-
-
-def _stacked(architecture: Architecture) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
-    """All chains at once, by autograd."""
-
-    def losses(w: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
-        return sequence_losses(unflatten(w, architecture), xs, ys, architecture)
-
-    return side_by_side(losses)
 
 
 class LLCReads(flags.Reads):

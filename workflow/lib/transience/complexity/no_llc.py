@@ -25,9 +25,9 @@ class NoLLCReads(flags.Reads):
 
 
 def main() -> None:
-    """Write the tables llc and llc_trace of a sweep whose LLC is off; another names its runs."""
+    """Write the tables of the LLC of a sweep where it is off; another table names its runs."""
     parser = flags.parser(main.__doc__, NoLLCReads)
-    flags.add_files(parser, "indicators", "llc", "llc_trace")
+    flags.add_files(parser, "indicators", *OF_THE_LLC)
     args = parser.parse_args()
     metadata = provenance.of_sweep(args, [read_metadata(args.indicators)])
     for name in OF_THE_LLC:

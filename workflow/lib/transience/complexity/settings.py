@@ -18,7 +18,7 @@ class Scales(Settings):
 
     step_size: float = key("squared units of weight", gt=0)
     """ε of SGLD. A safe size is below 0.4 / (nβ times the largest eigenvalue of the Hessian of the
-    loss + γ); halve it and compare."""
+    loss + γ), of what the preconditioner leaves of it; halve it and compare."""
     nbeta: float = key("1 / squared units of y", gt=0)
     """nβ, inverse temperature, for a loss in mean squared error (K / 2σ² times the one for a
     negative log-likelihood per sequence). Estimates are compared at one value for all runs."""
@@ -71,10 +71,46 @@ class LLCSettings(ChainSettings):
     num_sequences: int = key("sequences", ge=1)
     """Fixed data set from q_M on which the loss of the LLC is defined."""
 
+    lanczos_steps: int = key("steps", ge=0)
+    """Lanczos steps to the stiffest directions at a checkpoint, from which a preconditioner is
+    made: they are slowed down, so that ε can be larger. It is lowered at checkpoints where
+    ε (nβ h + γ) / 4 would be above 0.15 for the largest curvature h left. 0 leaves SGLD plain, and
+    ε as it is."""
+    lanczos_sequences: int = key("sequences", ge=1)
+    """Sequences behind that curvature, the first of the data set. At most `num_sequences`."""
+
     def sampler(self, seed: int) -> SamplerSettings:
         """What the estimator needs of this section, and the seed of a run."""
-        chosen = self.model_dump(exclude={"checkpoints", "num_sequences"})
-        return SamplerSettings(**chosen, seed=seed)
+        names = ChainSettings.model_fields.keys() | {"data_mode"}
+        return SamplerSettings(**self.model_dump(include=names), seed=seed)
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class LLCCurveSettings(Settings):
+    """The LLC as a function of h* = γ/nβ, by two methods: quadrature of the Hessian's spectrum
+    (stochastic Lanczos, ½ Σ h/(|h| + h*)), and SGLD at some of these h*. Off where the LLC is."""
+
+    checkpoints: Annotated[list[Step | Share | Literal["final"]], Field(min_length=1), EachOnce] = (
+        key("steps, or shares of training.num_steps")
+    )
+    """Where to take the curve, written like `llc.checkpoints`."""
+    h_star: Annotated[list[Positive], Field(min_length=1), EachOnce] = key(
+        "squared units of y / squared units of weight"
+    )
+    """h* of the quadrature; more of them cost nothing."""
+    sampled_h_star: Annotated[list[Positive], EachOnce] = key(
+        "squared units of y / squared units of weight"
+    )
+    """h* of SGLD, besides that of `llc`, with its other settings: γ = h* nβ, and ε γ as there."""
+    num_probes: int = key("probes", ge=2)
+    """Random probes of the quadrature; their spread is its error."""
+    lanczos_steps: int = key("steps", ge=2)
+    """Lanczos steps from a probe. A smaller h* needs more."""
+    num_sequences: int = key("sequences", ge=1)
+    """Sequences behind the Hessian of the quadrature, the first of the LLC's data set (all of it,
+    if it has fewer). Noise of fewer makes curvatures around 0 that are not those of the loss."""
 
 
 class IndicatorSettings(Settings):

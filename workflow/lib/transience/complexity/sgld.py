@@ -9,13 +9,16 @@ Conventions, stated here once:
 - L is the *mean* over samples of the per-sample loss, and a step sees the mean over a minibatch B.
 - w ← w - (ε/2) (nβ ∇L_B(w) + γ (w - w*)) + √ε N(0, I): ε multiplies the whole drift by one half,
   and nβ is all the scale there is (no further factor n, 1/2σ² or batch size).
-- Draw t is the state *before* step t, so draw 0 is w* itself, and its loss is that of minibatch t.
+- Draw t is the state *before* step t, so draw 0 is the start, w* unless another is given, and its
+  loss is that of minibatch t.
+- With a preconditioner A (`complexity.preconditioner`) drift is multiplied by A and noise by A^½:
+  the same posterior, in fewer steps.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -29,6 +32,17 @@ Losses: TypeAlias = Callable[..., torch.Tensor]
 ValueAndGradient: TypeAlias = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 # the same for R chains with a minibatch each: (w (R, P), *batch (R, B, …)) -> (R, B), (R, P)
 StackedValueAndGradient: TypeAlias = ValueAndGradient
+
+
+class Metric(Protocol):
+    """What the sampler needs of a preconditioner A, symmetric and positive."""
+
+    def move(self, drift: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """A drift + A^½ noise (…, P)."""
+
+    def power(self, x: torch.Tensor, exponent: float) -> torch.Tensor:
+        """A to a power, times x (…, P)."""
+
 
 # Draws between two looks at the Metropolis acceptance (5 % more gradients), and at whether any
 # chain is left: else the host waits for no draw.
@@ -59,6 +73,7 @@ def sgld_step(
     anchor: torch.Tensor,
     noise: torch.Tensor,
     scales: Scales,
+    metric: Metric | None = None,
 ) -> torch.Tensor:
     """Move w by one step of SGLD (conventions at the top of the module).
 
@@ -68,9 +83,11 @@ def sgld_step(
         anchor: w*, to which γ pulls (P,).
         noise: standard normal numbers (…, P).
         scales: ε, nβ and γ.
+        metric: A, the identity without it.
     """
-    pull = drift(w, gradient, anchor, scales)
-    return w - (scales.step_size / 2) * pull + math.sqrt(scales.step_size) * noise
+    pull = (scales.step_size / 2) * drift(w, gradient, anchor, scales)
+    kick = math.sqrt(scales.step_size) * noise
+    return w + metric.move(-pull, kick) if metric else w - pull + kick
 
 
 def stack_of_one(value_and_gradient: ValueAndGradient) -> StackedValueAndGradient:
@@ -109,39 +126,45 @@ def sample_chains(
     noises: Sequence[torch.Generator],
     scales: Scales,
     *,
+    start: torch.Tensor | None = None,
+    metric: Metric | None = None,
     num_burn_in: int = 0,
     on_draw: Callable[[], None] = lambda: None,
 ) -> list[Chain]:
-    """Run R chains from their anchor w*, one draw of each for each stack of minibatches.
+    """Run R chains around their anchor w*, one draw of each for each stack of minibatches.
 
     A chain is frozen at its first loss or gradient that is not finite and keeps what it had.
 
     Args:
         value_and_gradient: (w (R, P), *batch) -> per-sample losses (R, B), gradients (R, P).
-        anchor: w* (P,).
+        anchor: w* (P,); ``start``: first states (R, P), w* without them.
         batches: stacks of R minibatches; ``noises``: a generator for each of the R chains.
-        scales: ε, nβ and γ.
-        num_burn_in: draws that do not count in a chain's mean.
-        on_draw: called once a draw of a chain, for progress.
+        scales: ε, nβ and γ; ``metric``: a preconditioner.
+        num_burn_in: draws that do not count in a mean; ``on_draw``: called once a draw of a chain.
     """
-    w = anchor.expand(len(noises), -1)  # R P
+    w = anchor.expand(len(noises), -1) if start is None else start  # R P
     record, normal = _Record(w), torch.empty_like(w, memory_format=torch.contiguous_format)
     for draw, batch in enumerate(batches):
-        values, gradient = value_and_gradient(w, *batch)
-        loss = record.add(w, values, gradient, counts=draw >= num_burn_in)
-        for row, noise in zip(normal, noises, strict=True):
-            row.normal_(generator=noise)
-        proposal = sgld_step(w, gradient, anchor, normal, scales)
+        values, slope = value_and_gradient(w, *batch)
+        loss = record.add(w, values, slope, counts=draw >= num_burn_in)
+        _fill(normal, noises)
+        proposal = sgld_step(w, slope, anchor, normal, scales, metric)
         if draw % PROBE_EVERY == PROBE_EVERY - 1:
             there, back = value_and_gradient(proposal, *batch)
-            rise = there.double().mean(dim=-1) - loss
-            record.probe(metropolis_acceptance(w, proposal, gradient, back, rise, anchor, scales))
+            rise, ends = there.double().mean(dim=-1) - loss, (w, proposal)
+            record.probe(metropolis_acceptance(ends, (slope, back), rise, anchor, scales, metric))
             if not record.sound.any():
                 break
         w = proposal.where(record.sound[:, None], w)
         for _ in noises:
             on_draw()
     return record.chains(w, num_burn_in)
+
+
+def _fill(normal: torch.Tensor, noises: Sequence[torch.Generator]) -> None:
+    """Standard normal numbers for each chain (R, P), from its own generator."""
+    for row, noise in zip(normal, noises, strict=True):
+        row.normal_(generator=noise)
 
 
 class _Record:
@@ -191,13 +214,12 @@ class _Record:
 
 
 def metropolis_acceptance(
-    w: torch.Tensor,
-    proposal: torch.Tensor,
-    gradient: torch.Tensor,
-    gradient_there: torch.Tensor,
+    ends: tuple[torch.Tensor, torch.Tensor],
+    gradients: tuple[torch.Tensor, torch.Tensor],
     rise: torch.Tensor,
     anchor: torch.Tensor,
     scales: Scales,
+    metric: Metric | None = None,
 ) -> torch.Tensor:
     """Probabilities (R,) with which Metropolis-Hastings would have accepted a step (MALA).
 
@@ -205,19 +227,25 @@ def metropolis_acceptance(
     these differ, and nothing of the step. Near 1 the step size hardly biases the chain.
 
     Args:
-        w: states before the step (R, P), with the ``gradient`` (R, P) of the minibatch losses.
-        proposal: states after it (R, P), with ``gradient_there`` (R, P).
-        rise: minibatch losses at the proposals less those at w (R,).
+        ends: states before and after the step (R, P); ``gradients`` of the minibatch losses there.
+        rise: minibatch losses at the second end less those at the first (R,).
         anchor: w* (P,).
-        scales: ε, nβ and γ.
+        scales: ε, nβ and γ; ``metric``: the preconditioner of the step.
     """
-    w, proposal, anchor = w.double(), proposal.double(), anchor.double()
-    there = drift(w, gradient.double(), anchor, scales)
-    back = drift(proposal, gradient_there.double(), anchor, scales)
+    w, proposal, anchor = ends[0].double(), ends[1].double(), anchor.double()
+    there = drift(w, gradients[0].double(), anchor, scales)
+    back = drift(proposal, gradients[1].double(), anchor, scales)
     step, half = proposal - w, scales.step_size / 2
     prior = ((proposal - anchor).square() - (w - anchor).square()).sum(dim=-1)
-    forward = (step + half * there).square().sum(dim=-1)
-    backward = (half * back - step).square().sum(dim=-1)
+    # |step + half A there|² - |half A back - step|² in the metric of A⁻¹, multiplied out so that A
+    # itself is all that is needed
+    scaled = (
+        metric.power(pull.to(ends[0]), 1.0).double() if metric else pull for pull in (there, back)
+    )
+    forward, backward = (
+        2 * half * sign * (step * pull).sum(dim=-1) + half**2 * (pull * moved).sum(dim=-1)
+        for sign, pull, moved in zip((1, -1), (there, back), scaled, strict=True)
+    )
     energy = scales.nbeta * rise + scales.gamma / 2 * prior
     log_ratio = -energy - (backward - forward) / (2 * scales.step_size)
     return log_ratio.nan_to_num(nan=-math.inf, posinf=-math.inf).clamp(max=0.0).exp()

@@ -16,6 +16,7 @@ A file and a function for each figure, of the figure's name:
 - `ood_loss_by_position`: the loss on new tasks by position in the context
 - `distances`: from ridge to dMMSE_M over training
 - `loss_and_llc`: the paper's Figure 3, loss and LLC against M
+- `llc_curve`: the LLC against h*, by two methods
 - `llc_over_training`: loss, LLC and a cheap indicator of it over training
 - `departure`: when runs leave ridge, and when loss and complexity say they should
 - `departure_prediction`: departures predicted by theories and by M alone, for runs not seen

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from transience.complexity.calibration.grid import CONFIGURED, MAX_STIFFNESS
+from transience.complexity.calibration.grid import CONFIGURED
 from transience.complexity.calibration.ordering import RESOLVED
-from transience.complexity.limits import MAX_LOSS_RISE
+from transience.complexity.limits import MAX_LOSS_RISE, MAX_STIFFNESS
 from transience.figures import style
 from transience.figures.curves import Tables
 from transience.figures.style import DiversityScale
@@ -101,15 +101,15 @@ def _draw_curvature(
     for num_tasks in scale.values:
         rows = curvature[curvature["num_tasks"] == num_tasks]
         look = {"color": scale.colour(num_tasks), "linewidth": 0.9}
-        axes.plot(rows["step"], rows["largest_curvature"], "o", **look, markersize=2.6)
-        mean = rows.groupby("step")["largest_curvature"].mean()
+        axes.plot(rows["step"], rows["remaining_curvature"], "o", **look, markersize=2.6)
+        mean = rows.groupby("step")["remaining_curvature"].mean()
         axes.plot(mean.index, mean, **look)
     configured = calibration[calibration["setting"] == CONFIGURED].iloc[0]
     total = 4 * MAX_STIFFNESS / configured["step_size"] - configured["gamma"]
     axes.axhline(total / configured["nbeta"], **LIMIT)
     _value_axis(axes, sorted(curvature["step"].unique()))
     axes.set_xlabel("training step (log scale)")
-    axes.set_ylabel("largest eigenvalue\nof the Hessian (label²/weight²)")
+    axes.set_ylabel("largest curvature left by the\npreconditioner (label²/weight²)")
     axes.set_ylim(bottom=0)
 
 

@@ -6,4 +6,5 @@
 - `operations`: what lies between matrix products, in PyTorch, for any device and dtype
 - `kernels`: the same for the CPU in float32
 - `settings`: section `model` of a configuration
+- `hessian`: products with the Hessian of the loss, from that gradient
 """

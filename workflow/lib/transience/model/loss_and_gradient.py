@@ -19,13 +19,16 @@ y-tokens. So the N = T B columns begin with the n = K B of the x-tokens.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from transience.model.folding import Tensors, fold, gradient_buffers, unfold
 from transience.model.operations import Norm, Rounding, TorchOperations
 from transience.model.transformer import Architecture, unflatten
+
+# Masks by chunk of sequences and by block, see `LossAndGradient.gates`
+Gates: TypeAlias = list[list[torch.Tensor]]
 
 CHUNK_ELEMENTS = 2**16  # elements of one activation matrix in a chunk, see tests/benchmarks
 
@@ -52,7 +55,11 @@ class LossAndGradient:
 
     @torch.no_grad()
     def __call__(
-        self, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor
+        self,
+        vector: torch.Tensor,
+        xs: torch.Tensor,
+        ys: torch.Tensor,
+        gates: Gates | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each sequence's loss (B,) and the gradient (P,) of their mean.
 
@@ -60,13 +67,15 @@ class LossAndGradient:
             vector: flat parameters (P,), see `transformer.parameter_shapes`.
             xs: inputs (B, K, D).
             ys: labels (B, K).
+            gates: of `gates`, to hold every ReLU open or shut as it was found there.
         """
         architecture, ops = self.architecture, _operations_for(vector)
         parameters = self._named(vector)
         folded = fold(parameters, architecture, ops)
         flat, sums = self._zeros_like(vector)
         losses = []
-        for steps, x, y in self._chunks(folded, xs, ys):
+        for number, (steps, x, y) in enumerate(self._chunks(folded, xs, ys)):
+            steps.gates = gates[number] if gates else None
             predictions = steps.forward(x, y)  # K B, and columns that pad B
             padding = predictions.shape[1] - len(y)
             errors = torch.nn.functional.pad(predictions[:, : len(y)] - y.T, (0, padding))
@@ -85,6 +94,16 @@ class LossAndGradient:
     def losses(self, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         """Return each sequence's loss (B,), for less than with the gradient."""
         return (self.predict(vector, xs, ys) - ys).square().mean(dim=1)
+
+    @torch.no_grad()
+    def gates(self, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> Gates:
+        """Which ReLUs are open: for every chunk of sequences and block a mask (H, N)."""
+        folded = fold(self._named(vector), self.architecture, _operations_for(vector))
+        found = []
+        for steps, x, y in self._chunks(folded, xs, ys):
+            steps.forward(x, y)
+            found.append([_open(block.hidden) for block in steps.blocks])
+        return found
 
     def _chunks(
         self, folded: Tensors, xs: torch.Tensor, ys: torch.Tensor
@@ -114,6 +133,14 @@ class LossAndGradient:
             self._sums[key] = gradient_buffers(self.architecture, vector)
         self._sums[key][0].zero_()
         return self._sums[key]
+
+
+def _open(hidden: torch.Tensor) -> torch.Tensor:
+    """1 where a ReLU is open, else 0, laid out as its outputs, which the kernels go by."""
+    gate = torch.empty_strided(
+        hidden.shape, hidden.stride(), dtype=hidden.dtype, device=hidden.device
+    )
+    return gate.copy_(hidden > 0)
 
 
 def _round(folded: Tensors, rounding: Rounding) -> Tensors:
@@ -151,6 +178,7 @@ class _Pass:
         self.ops, self.w, self.architecture = ops, folded, architecture
         self.n = architecture.num_examples * ops.sequences
         self.blocks: list[_Block] = []
+        self.gates: list[torch.Tensor] | None = None
 
     def forward(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         """Predictions, one row a position: K B, where B may have been rounded up."""
@@ -170,7 +198,10 @@ class _Pass:
             update = ops.linear("update", w[p + "output_projection"], mixed)
         after = ops.add_standardise(p + "after", h, update, None)
         hidden = ops.linear(p + "hidden", w[p + "mlp_in.weight"], after.standardised)  # H C @ C N
-        hidden = ops.rectify(hidden, w[p + "mlp_in.bias"])
+        if self.gates:
+            hidden = hidden.add_(w[p + "mlp_in.bias"][:, None]).mul_(self.gates[layer])
+        else:
+            hidden = ops.rectify(hidden, w[p + "mlp_in.bias"])
         update = ops.linear("update", w[p + "mlp_out.weight"], hidden)  # C H @ H N
         if self.architecture.doubled_residual:
             update += h
@@ -216,7 +247,8 @@ class _Pass:
         ops.add_product(sums[p + "mlp_out.weight"], dout, block.hidden)  # C N @ N H
         ops.add_row_sums(sums[p + "mlp_out.bias"], dout)
         dhidden = ops.linear("dhidden", w[p + "mlp_out.weight"].T, dout)  # H C @ C N
-        dhidden = ops.rectify_backward(dhidden, block.hidden, sums[p + "mlp_in.bias"])
+        open_gates = self.gates[layer] if self.gates else block.hidden
+        dhidden = ops.rectify_backward(dhidden, open_gates, sums[p + "mlp_in.bias"])
         ops.add_product(sums[p + "mlp_in.weight"], dhidden, block.after.standardised)  # H N @ N C
         dnorm = ops.linear("update", w[p + "mlp_in.weight"].T, dhidden)  # C H @ H N
         # may dout be overwritten, or is it needed again?

@@ -54,6 +54,7 @@ for _key, _largest in (
     ("training.log_every", "training.num_steps"),
     ("checkpoints.linear_every", "training.num_steps"),
     ("llc.batch_size", "llc.num_sequences"),
+    ("llc.lanczos_sequences", "llc.num_sequences"),
 ):
     _condition(_key, _largest)(partial(_at_most, _key, _largest))
 
@@ -86,7 +87,7 @@ def _in_the_sweep(key: str, chosen: list, swept: list) -> Iterator[Problem]:
         yield f"llc_calibration.{key}", expected, ", ".join(map(str, outside))
 
 
-for _key in ("llc.checkpoints", "llc_calibration.checkpoints"):
+for _key in ("llc.checkpoints", "llc_curve.checkpoints", "llc_calibration.checkpoints"):
     _condition(_key, "training.num_steps")(partial(_within_training, _key))
 for _key in ("num_tasks", "seeds"):
     _condition(f"llc_calibration.{_key}", f"sweeps.{_key}")(partial(_in_the_sweep, _key))

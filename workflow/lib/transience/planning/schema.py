@@ -109,7 +109,7 @@ def _place(location: Path) -> tuple[Path, Part]:
     """
     part, path = _schema(), ()
     for step in location:
-        if "items" in part:
+        if "items" in part and isinstance(step, int):
             part = part["items"]
         elif "patternProperties" in part:
             if location[-1] == NAME:

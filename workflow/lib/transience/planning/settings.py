@@ -8,6 +8,7 @@ from transience.complexity.settings import (
     Diversity,
     IndicatorSettings,
     LLCCalibrationSettings,
+    LLCCurveSettings,
     LLCSettings,
     Seed,
 )
@@ -78,6 +79,7 @@ class Configuration(Settings):
     evaluation: EvaluationSettings
     probe: ProbeSettings
     llc: LLCSettings
+    llc_curve: LLCCurveSettings
     indicators: IndicatorSettings
     llc_calibration: LLCCalibrationSettings
     trajectory_pca: TrajectoryPCASettings

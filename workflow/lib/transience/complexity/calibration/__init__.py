@@ -2,7 +2,6 @@
 
 - `calibrate`: the front door: one run at a grid of settings
 - `grid`: that grid, and how stiff a direction may be
-- `curvature`: the stiffest curvature, by Lanczos iteration
 - `ordering`: does another setting order task diversities otherwise?
 - `propose`: one setting for all, and a verdict on the configured one
 """

@@ -22,18 +22,18 @@ import torch
 from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
-from transience.complexity.calibration.curvature import largest_curvature
 from transience.complexity.calibration.grid import grid, step_size_bound, stiffness
+from transience.complexity.checkpoint import Checkpoint, dataset
 from transience.complexity.estimate import summary_table
 from transience.complexity.llc import choose_checkpoints, estimate_run
 from transience.complexity.settings import LLCCalibrationSettings, LLCSettings
 from transience.files.checkpoints import CheckpointReader
 from transience.files.tables import write_table
 from transience.model.settings import ModelSettings
-from transience.model.transformer import sequence_losses, unflatten
 from transience.problem.settings import TaskSettings
 from transience.run import Run
 
+PLAIN_STEPS = 32  # Lanczos steps to the stiffest curvature where SGLD runs plain
 ESTIMATES = (
     *("llc", "centred_llc", "descent", "loss_rise_fraction", "acceptance", "rhat", "ess"),
     *("diverged", "flags", "step_size", "nbeta", "gamma"),
@@ -65,24 +65,22 @@ def curvatures(
     device: torch.device,
 ) -> Iterator[dict[str, Any]]:
     """Rows of table `llc_curvature` of a run, without the columns that name it."""
-    data = run.sequences("llc", num_sequences=configured.num_sequences, device=device)
-    xs, ys = (tensor[: chosen.num_sequences] for tensor in data)
-
-    def mean_loss(vector: torch.Tensor) -> torch.Tensor:
-        named = unflatten(vector, run.architecture)
-        return sequence_losses(named, xs, ys, run.architecture).mean()
-
+    behind = {"lanczos_sequences": chosen.num_sequences}
+    behind["lanczos_steps"] = configured.lanczos_steps or PLAIN_STEPS
+    settings, data = configured.model_copy(update=behind), dataset(run, configured, device)
+    sampler = settings.sampler(run.seed)
     for index in choose_checkpoints(reader.steps, chosen.checkpoints):
-        found = largest_curvature(mean_loss, reader.parameters(index).to(device))
+        step, vector = reader.steps[index], reader.parameters(index).to(device)
+        _, found = Checkpoint(run, step, vector, data, settings).prepared(sampler)
+        left = found.remaining if configured.lanczos_steps else found.largest
         yield {
-            "step": reader.steps[index],
+            "step": step,
             "largest_curvature": found.largest,
-            "residual": found.residual,
-            "products": found.products,
-            "sequences": len(ys),
-            "stiffness": stiffness(found.largest, configured),
+            "remaining_curvature": left,
+            "sequences": min(chosen.num_sequences, len(data[0])),
+            "stiffness": stiffness(left, configured),
             "step_size_bound": step_size_bound(
-                found.largest, nbeta=configured.nbeta, gamma=configured.gamma
+                left, nbeta=configured.nbeta, gamma=configured.gamma
             ),
         }
 

@@ -5,11 +5,10 @@ What each variation is for is said in `calibrate`.
 
 import math
 
+from transience.complexity.limits import MAX_STIFFNESS
 from transience.complexity.settings import LLCSettings
 from transience.errors import InputError
 
-# of ε (nβ h + γ) / 4: the relative excess of the stiffest direction's variance
-MAX_STIFFNESS = 0.15
 CONFIGURED = "configured"
 FOLD = 4  # by which nβ and h* are raised and lowered
 

@@ -1,10 +1,12 @@
 """One SGLD setting for all task diversities and checkpoints, from a calibration.
 
-- ε: the stiffest curvature seen has a stiffness ε (nβ h_max + γ)/4 of `MAX_STIFFNESS`.
+- ε: the stiffest curvature seen has a stiffness ε (nβ h_max + γ)/4 of `MAX_STIFFNESS`. With a
+  preconditioner ε nβ stays as configured, as ε is lowered by itself where it is too large.
 - nβ: the smallest of the grid at which no run's loss rises by more than `MAX_LOSS_RISE` of its
   range (local), for the least noise and the least dependence on what w* has still to descend.
 - γ = h* nβ. h* stays as configured: it says which directions count, which is a choice.
-- burn-in: `RELAXATION_TIMES` of the directions that only γ holds, 2/(εγ) draws each.
+- burn-in: `RELAXATION_TIMES` of the directions that only γ holds, 2/(εγ) draws each; with a
+  preconditioner `RELAXATION_TIMES_FROM_NEAR`.
 
 `judge` says, criterion by criterion, whether the configured setting will do as well.
 """
@@ -21,12 +23,11 @@ from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration.grid import (
     CONFIGURED,
-    MAX_STIFFNESS,
     step_size_bound,
     stiffness,
 )
 from transience.complexity.calibration.ordering import ordering_table
-from transience.complexity.limits import MAX_LOSS_RISE
+from transience.complexity.limits import MAX_LOSS_RISE, MAX_STIFFNESS
 from transience.complexity.settings import LLCSettings
 from transience.files.atomic import replacing
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
@@ -35,6 +36,9 @@ from transience.problem.diversity import symbol
 CHECKPOINT = [*RUN_KEYS, "step"]
 PLATEAU = ("quarter_nbeta", CONFIGURED, "fourfold_nbeta")
 RELAXATION_TIMES = 2.0
+# where chains start near to where they tend. Directions that only γ holds are then still 1/e off in
+# their variance, but raise the loss little; those that count, above h*, relax twice as fast.
+RELAXATION_TIMES_FROM_NEAR = 0.5
 MUST_KEEP_ORDER = ("half_step_size", "fourfold_nbeta")
 
 
@@ -67,11 +71,20 @@ def propose(
     local = [tried[name] for name in PLATEAU if rises[name] <= MAX_LOSS_RISE]
     nbeta = min(local) if local else tried[list(PLATEAU)].max()
     gamma = h_star * nbeta
-    stiffest = curvature["largest_curvature"].max()
-    epsilon = _round_down(step_size_bound(stiffest, nbeta=nbeta, gamma=gamma))
-    burn_in = math.ceil(RELAXATION_TIMES * relaxation_time(epsilon, gamma))
+    if configured.lanczos_steps:
+        epsilon = configured.step_size * configured.nbeta / float(nbeta)
+    else:
+        stiffest = curvature["remaining_curvature"].max()
+        epsilon = _round_down(step_size_bound(stiffest, nbeta=nbeta, gamma=gamma))
+    times = relaxation_times(configured) * relaxation_time(epsilon, gamma)
+    burn_in = math.ceil(round(times, 6))  # 100.00000000000001 draws are 100
     scales = {"step_size": epsilon, "nbeta": float(nbeta), "gamma": float(gamma)}
     return configured.model_copy(update=scales | {"num_burn_in": burn_in})
+
+
+def relaxation_times(configured: LLCSettings) -> float:
+    """Of burn-in, in units of `relaxation_time`, by where chains start."""
+    return RELAXATION_TIMES_FROM_NEAR if configured.lanczos_steps else RELAXATION_TIMES
 
 
 def relaxation_time(epsilon: float, gamma: float) -> float:
@@ -92,22 +105,39 @@ def judge(
     configured: LLCSettings,
 ) -> Iterator[Criterion]:
     """Whether the configured setting satisfies each criterion, in words with the numbers."""
-    stiffest = curvature.loc[curvature["largest_curvature"].idxmax()]
-    value = stiffness(stiffest["largest_curvature"], configured)
-    yield Criterion(
-        bool(value <= MAX_STIFFNESS),
-        f"stiffness ε (nβ h_max + γ)/4 = {value:.3g} (at most {MAX_STIFFNESS:g}), so that its "
-        f"direction counts {1 / (2 - 2 * value):.2g} instead of 1/2; h_max = "
-        f"{stiffest['largest_curvature']:.3g} at {_where(stiffest)}",
-    )
+    yield _is_stable(curvature, configured)
     yield _stays_local(calibration)
     times = configured.num_burn_in / relaxation_time(configured.step_size, configured.gamma)
+    least = relaxation_times(configured)
     yield Criterion(
-        times >= RELAXATION_TIMES,
-        f"burn-in of {times:.3g} relaxation times 2/(εγ) (at least {RELAXATION_TIMES:g})",
+        times >= least,
+        f"burn-in of {times:.3g} relaxation times 2/(εγ) (at least {least:g})",
     )
     for name in MUST_KEEP_ORDER:
         yield _keeps_order(ordering[ordering["setting"] == name], name)
+
+
+def _is_stable(curvature: pd.DataFrame, configured: LLCSettings) -> Criterion:
+    """Whether the stiffest direction is slow enough, or ε is lowered where it is not."""
+    stiffest = curvature.loc[curvature["remaining_curvature"].idxmax()]
+    h = stiffest["remaining_curvature"]
+    value, where = stiffness(h, configured), _where(stiffest)
+    formula = f"stiffness ε (nβ h_max + γ)/4 = {value:.3g}"
+    if configured.lanczos_steps:
+        lowered = curvature["remaining_curvature"].map(
+            lambda left: stiffness(left, configured) > MAX_STIFFNESS
+        )
+        return Criterion(
+            True,
+            f"{formula} with h_max = {h:.3g} left by the preconditioner at {where}; ε is lowered "
+            f"by itself at {lowered.sum()} of {len(curvature)} checkpoints, to a stiffness of "
+            f"{MAX_STIFFNESS:g}",
+        )
+    return Criterion(
+        bool(value <= MAX_STIFFNESS),
+        f"{formula} (at most {MAX_STIFFNESS:g}), so that its direction counts "
+        f"{1 / (2 - 2 * value):.2g} instead of 1/2; h_max = {h:.3g} at {where}",
+    )
 
 
 def _stays_local(calibration: pd.DataFrame) -> Criterion:
