@@ -18,7 +18,10 @@ CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 WORKFLOW = [Requirement(line) for line in PROJECT["optional-dependencies"]["workflow"]]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "workflow/lib")
 LIBRARY = ("problem", "model", "model.kernels")  # whole packages; of `complexity`, these:
-ESTIMATOR = ("settings", "estimator", "sgld", "minibatches", "estimate", "diagnostics", "limits")
+ESTIMATOR = (
+    *("settings", "network", "suggested", "module_loss", "threads", "curvature", "preconditioner"),
+    *("estimator", "sgld", "minibatches", "estimate", "diagnostics", "limits"),
+)
 EXAMPLE = """
 import sys
 
@@ -30,22 +33,19 @@ for name in sys.argv[3:]:
     import_module(name)
 
 import torch
-from transience.complexity.estimator import estimate_llc
-from transience.complexity.settings import SamplerSettings
+from transience.complexity.network import estimate_llc, suggest_settings
 
 
-def loss(parameters, xs, ys):
-    return (xs @ parameters["w"] - ys).square()
+def loss(module, xs, ys):
+    return (module(xs) - ys).square().mean(dim=1)
 
 
 torch.manual_seed(0)
 xs = torch.randn(512, 2)
-w = torch.tensor([1.0, -1.0])
-settings = SamplerSettings(
-    step_size=1e-4, nbeta=500.0, gamma=1.0, num_chains=2, num_draws=400, num_burn_in=100,
-    batch_size=512,
-)
-estimate = estimate_llc(loss, {"w": w}, (xs, xs @ w), settings)
+module = torch.nn.Linear(2, 1, bias=False)
+data = (xs, module(xs).detach())
+settings = suggest_settings(module, loss, data, h_star=0.02).model_copy(update={"num_chains": 2})
+estimate = estimate_llc(module, loss, data, settings)
 others = {"snakemake", "pandas", "pyarrow", "matplotlib", "safetensors", "yaml"} & {*sys.modules}
 print(sys.modules["transience"].__file__, sorted(others), estimate.centred_llc)
 """
