@@ -10,8 +10,9 @@ Run when nothing else runs (about ten minutes an M), after making the two enviro
         results/laptop --num-tasks 8 inf
 
 Each package runs in a process of its own (`devinterp_worker.py`) on one thread; they take turns.
-All have the same w*, n sequences, ε, nβ, γ, chains, draws and batch size, those of the sweep's
-configuration. Prints, as Markdown:
+All have the same w*, n sequences, nβ and γ, those of the sweep's configuration. Ours has its ε,
+chains, draws and batch size too, and its preconditioner; devinterp, which runs plain, and ours
+without one have those of `PLAIN`, which take it to the same posterior. Prints, as Markdown:
 
 - estimates: one of each package for every M, with the standard error that the package states, and
   the time of these whole calls;
@@ -46,15 +47,22 @@ from transience.problem.diversity import parse_num_tasks
 from transience.problem.settings import TaskSettings
 from transience.run import Run
 
+# At h* = 0.1 a flat direction relaxes in 1,700 draws of this ε, which the stiffest one bounds
+PLAIN = {
+    "step_size": 1.2e-5, "batch_size": 32, "num_chains": 3, "num_burn_in": 2500, "num_draws": 2500,
+}  # fmt: skip
 ESTIMATES = (  # worker, key of its answer, what it is
-    ("ours", "llc", "ours, paired"),
+    ("ours", "llc", "ours"),
+    ("ours", "centred_llc", "ours, centred"),
+    ("plain", "llc", "ours, plain SGLD"),
+    ("plain", "centred_llc", "ours, plain SGLD, centred"),
     ("devinterp1", "llc", "1.3.2, default L(w*)"),
     ("devinterp1", "llc_full", "1.3.2, full L(w*)"),
     ("devinterp2", "llc", "2.0.1, as returned"),
     ("devinterp2", "llc_draws", "2.0.1, draws"),
     ("devinterp2", "llc_full", "2.0.1, draws, full L(w*)"),
 )
-ROUND = {"num_chains": 1, "num_burn_in": 0, "num_draws": 200}
+ROUND = {"num_chains": 1, "num_burn_in": 0, "num_draws": 200}  # of a timing
 PARTS = ("estimates", "times", "processes", "costs")
 
 
@@ -65,14 +73,17 @@ def write_checkpoint(path: Path, results: Path, num_tasks: str, llc: dict[str, A
     kinds = TaskSettings(**settings["task"]), ModelSettings(**settings["model"])
     run = Run("baseline", parse_num_tasks(num_tasks), 0, *kinds)
     xs, ys = run.sequences("llc", num_sequences=llc["num_sequences"])
-    kept = {name: llc[name] for name in ("step_size", "nbeta", "gamma", "batch_size")}
     np.savez(
         path,
         vector=vector,
         xs=xs,
         ys=ys,
         losses=LossAndGradient(run.architecture).losses(vector, xs, ys),
-        settings=json.dumps(kept),
+        settings=json.dumps(llc),
+        plain=json.dumps(PLAIN),
+        task=json.dumps(settings["task"]),
+        model=json.dumps(settings["model"]),
+        run=json.dumps([num_tasks, reader.steps[-1]]),
         architecture=json.dumps(vars(run.architecture)),
     )
 
@@ -85,20 +96,26 @@ def print_table(rows: list[dict[str, object]]) -> None:
     print(flush=True)
 
 
-def compare_estimates(workers: list[Worker], names: list[str], sizes: Sizes) -> None:
+def sizes_of(package: str, llc: dict[str, Any]) -> Sizes:
+    """Length of an estimate: the sweep's for ours, that of `PLAIN` for plain SGLD."""
+    source = llc if package == "ours" else PLAIN
+    return {name: source[name] for name in ("num_chains", "num_burn_in", "num_draws")}
+
+
+def compare_estimates(workers: list[Worker], names: list[str], llc: dict[str, Any]) -> None:
     """One estimate of each kind for every M, and the time of whole calls."""
     rows, seconds = [], {worker.package: [] for worker in workers}
     for file, name in enumerate(names):
-        answers = {worker.package: worker.run(file, 1, sizes) for worker in workers}
+        answers = {w.package: w.run(file, 1, sizes_of(w.package, llc)) for w in workers}
         rows.append({"M": name})
         for package, key, title in ESTIMATES:
             found = answers[package]
-            rows[-1][title] = f"{found[key]:.2f} ± {found['standard_error']:.2f}"
+            stated = "centred_error" if key == "centred_llc" else "standard_error"
+            rows[-1][title] = f"{found[key]:.1f} ± {found[stated]:.1f}"
         for package, found in answers.items():
             seconds[package].append(found["seconds"])
     print_table(rows)
-    steps = sizes["num_chains"] * (sizes["num_burn_in"] + sizes["num_draws"])
-    print_times(seconds, steps, f"whole call of {steps} chain-steps, ms a chain-step")
+    print_times(seconds, 1, "whole call, ms")
 
 
 def compare_steps(workers: list[Worker], rounds: int) -> None:
@@ -139,11 +156,12 @@ def compare_processes(pair: list[Worker], rounds: int) -> None:
     )
 
 
-def compare_costs(workers: list[Worker], file: int, reruns: int, sizes: Sizes) -> None:
+def compare_costs(workers: list[Worker], file: int, reruns: int, llc: dict[str, Any]) -> None:
     """Variance over reruns times CPU seconds, with the ratio to ours."""
     answers: dict[str, list[Answer]] = {worker.package: [] for worker in workers}
     for number in range(reruns):
         for worker in workers:
+            sizes = sizes_of(worker.package, llc)
             answers[worker.package].append(worker.run(file, number, sizes))
     rows = []
     for package, key, title in ESTIMATES:
@@ -154,7 +172,8 @@ def compare_costs(workers: list[Worker], file: int, reruns: int, sizes: Sizes) -
         deviation = statistics.stdev(values)
         cost = deviation**2 * seconds
         ours = rows[0]["cost"] if rows else cost
-        error = np.mean([found["standard_error"] for found in answers[package]])
+        stated = "centred_error" if key == "centred_llc" else "standard_error"
+        error = np.mean([found[stated] for found in answers[package]])
         rows.append({
             "estimate": title,
             "mean": np.mean(values),
@@ -193,9 +212,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start the workers and print the tables."""
     args = arguments()
-    pythons = [sys.executable, interpreter(args.python_1, 1), interpreter(args.python_2, 2)]
+    others = [interpreter(args.python_1, 1), interpreter(args.python_2, 2)]
+    pythons = [sys.executable, sys.executable, *others]
     llc = json.loads((args.results / "config.json").read_text(encoding="utf-8"))["llc"]
-    sizes = {name: llc[name] for name in ("num_chains", "num_burn_in", "num_draws")}
     torch.set_num_threads(1)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n{llc}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -203,19 +222,19 @@ def main() -> None:
         for path, name in zip(paths, args.num_tasks, strict=True):
             write_checkpoint(path, args.results, name, llc)
         workers = [Worker(*pair, paths) for pair in zip(pythons, NAMES, strict=True)]
-        second = Worker(sys.executable, "ours", paths)
+        second = Worker(sys.executable, "plain", paths)
         for worker in [*workers, second]:
             worker.run(0, 0, ROUND)
         if "estimates" in args.parts:
-            compare_estimates(workers, args.num_tasks, sizes)
+            compare_estimates(workers, args.num_tasks, llc)
         if "times" in args.parts:
             compare_steps(workers, args.rounds)
         if "processes" in args.parts:
-            compare_processes([workers[0], second], args.rounds)
+            compare_processes([workers[1], second], args.rounds)
         if "costs" in args.parts:
             for file, name in enumerate(args.num_tasks):
                 print(f"M = {name}, {args.reruns} reruns\n")
-                compare_costs(workers, file, args.reruns, sizes)
+                compare_costs(workers, file, args.reruns, llc)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = {"ours": "ours", "devinterp1": "devinterp 1.3.2", "devinterp2": "devinterp 2.0.1"}
+NAMES = {
+    "ours": "ours",
+    "plain": "ours, plain",
+    "devinterp1": "devinterp 1.3.2",
+    "devinterp2": "devinterp 2.0.1",
+}
 SEED_STRIDE = 1000  # devinterp 2 gives chain c the seed + c
 
 Answer = dict[str, float]

@@ -1,6 +1,7 @@
 """One LLC estimator in a process of its own, for `devinterp_comparison.py`.
 
-`python devinterp_worker.py PACKAGE FILE.npz...`, PACKAGE being ours, devinterp1 or devinterp2.
+`python devinterp_worker.py PACKAGE FILE.npz...`, PACKAGE being ours, plain (ours without
+preconditioner), devinterp1 or devinterp2.
 Reads requests as JSON lines (file, seed, num_chains, num_burn_in, num_draws), answers each with
 a line.
 """
@@ -33,7 +34,12 @@ class Checkpoint:
             self.vector, self.xs, self.ys, self.losses = (
                 torch.from_numpy(file[name]) for name in ("vector", "xs", "ys", "losses")
             )
-            self.settings = json.loads(str(file["settings"]))
+            names = ("settings", "plain", "task", "model", "run")
+            found = {name: json.loads(str(file[name])) for name in names}
+            self.task, self.model, self.run = found["task"], found["model"], found["run"]
+            self.llc, chosen = found["settings"], found["settings"] | found["plain"]
+            names = ("step_size", "nbeta", "gamma", "batch_size")
+            self.settings = {name: chosen[name] for name in names}
             self.architecture = Architecture(**json.loads(str(file["architecture"])))
         self.stamps: list[float] = []  # one moment of every draw
 
@@ -83,7 +89,28 @@ class Checkpoint:
 
 
 def ours(c: Checkpoint) -> Callable[..., Answer]:
-    """`estimate_llc_with_gradient` with its defaults: paired baseline, acceptance, centre."""
+    """What the rule `llc` does at a checkpoint, its preconditioner included."""
+    from transience.complexity.checkpoint import Checkpoint as Estimated
+    from transience.complexity.settings import LLCSettings
+    from transience.model.settings import ModelSettings
+    from transience.problem.diversity import parse_num_tasks
+    from transience.problem.settings import TaskSettings
+    from transience.run import Run
+
+    kinds = TaskSettings(**c.task), ModelSettings(**c.model)
+    run = Run("baseline", parse_num_tasks(c.run[0]), 0, *kinds)
+
+    def estimated(seed: int, **sizes: int) -> Answer:
+        settings = LLCSettings(**c.llc | sizes)
+        checkpoint = Estimated(run, c.run[1], c.vector, (c.xs, c.ys), settings)
+        stamp = lambda: c.stamps.append(time.perf_counter())  # noqa: E731
+        return _both_forms(checkpoint.estimate(settings.sampler(seed), stamp))
+
+    return estimated
+
+
+def plain(c: Checkpoint) -> Callable[..., Answer]:
+    """`estimate_llc_with_gradient` without a preconditioner, from w*."""
     from transience.complexity.estimator import estimate_llc_with_gradient
     from transience.complexity.settings import SamplerSettings
     from transience.model.loss_and_gradient import LossAndGradient
@@ -99,9 +126,18 @@ def ours(c: Checkpoint) -> Callable[..., Answer]:
             losses_of=model.losses,
             on_draw=lambda: c.stamps.append(time.perf_counter()),
         )
-        return {"llc": estimate.llc, "standard_error": estimate.standard_error}
+        return _both_forms(estimate)
 
     return run
+
+
+def _both_forms(estimate: Any) -> Answer:
+    return {
+        "llc": estimate.llc,
+        "standard_error": estimate.standard_error,
+        "centred_llc": estimate.centred_llc,
+        "centred_error": estimate.centred_standard_error,
+    }
 
 
 def devinterp1(c: Checkpoint) -> Callable[..., Answer]:
@@ -200,8 +236,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a package prints is no answer
     package, *paths = sys.argv[1:]
     checkpoints = [Checkpoint(path) for path in paths]
-    runs = [{"ours": ours, "devinterp1": devinterp1, "devinterp2": devinterp2}[package](c)
-            for c in checkpoints]  # fmt: skip
+    packages = {"ours": ours, "plain": plain, "devinterp1": devinterp1, "devinterp2": devinterp2}
+    runs = [packages[package](c) for c in checkpoints]
     for line in sys.stdin:
         request = json.loads(line)
         index = request.pop("file")
