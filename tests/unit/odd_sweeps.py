@@ -223,7 +223,14 @@ class Chain:
         call(module, self._settings(self.config, reads), files)
 
     def _claims(self) -> None:
-        names = {"evaluation", "predictors", "llc", "transient_ridge", "trajectory_pca"}
+        names = {
+            "evaluation",
+            "predictors",
+            "llc",
+            "llc_curve",
+            "transient_ridge",
+            "trajectory_pca",
+        }
         names |= {"trajectory_pca_components", "trajectory_subspace", "free_energy"}
         names |= {"free_energy_agreement", "departure_prediction_scores"}
         tables = [self.table(name) for name in sorted(names)]

@@ -102,6 +102,8 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table | None]) -> bool:
     if path.suffix != ".parquet":
         return False
     table = pq.ParquetFile(path).read()
+    if not len(table):
+        return False  # as of runs that never left ridge: there is no row to damage
     changed = change(table)
     if changed is not None:
         pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)

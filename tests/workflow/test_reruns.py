@@ -23,19 +23,21 @@ from transience.command.flags import Reads
 from transience.planning.code_digest import closure, code_digest
 
 RUNS = 6
-COLLECT = {"collect": 6, "indicator_agreement": 1}
+COLLECT = {"collect": 7, "indicator_agreement": 1}
 AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
 FREE_ENERGY = {"free_energy": 1, "departure_prediction": 1}
-AFTER_RUNS = COLLECT | {"trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA | {"figure": 11}
+AFTER_RUNS = COLLECT | {"trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA | {"figure": 12}
 RECORDED = {"configuration": 1, "report": 1}  # an edit of the configuration goes to config.json
 EVALUATION = {"evaluate": RUNS, "collect": 2, "trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA
-EVALUATION |= {"figure": 10}
+EVALUATION |= {"figure": 11}
 AFTER_PREDICTORS = {"collect": 1} | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 8}
-LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1} | FREE_ENERGY | {"claims": 1}
-LLC |= {"figure": 5, "report": 1}
+OF_LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1} | FREE_ENERGY | {"claims": 1}
+OF_LLC |= {"figure": 6, "report": 1}
+CURVE = {"llc_curve": 6, "collect": 1, "claims": 1, "figure": 1, "report": 1}
+LLC = OF_LLC | {"llc_curve": 6, "collect": 3}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
-DRAWN = {"figure": 11, "report": 1}
+DRAWN = {"figure": 12, "report": 1}
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
@@ -46,7 +48,7 @@ PAGE_PARTS = [
 
 
 def runs(number: int) -> dict[str, int]:
-    return dict.fromkeys(("train", "evaluate", "llc", "indicators"), number)
+    return dict.fromkeys(("train", "evaluate", "llc", "llc_curve", "indicators"), number)
 
 
 ALL = runs(RUNS) | AFTER_RUNS
@@ -109,8 +111,9 @@ def calibration(planned_jobs):
         ("probe.num_sequences", EVALUATION),
         ("llc.num_draws", LLC),
         ("llc.step_size", LLC),
-        ("llc.nbeta", LLC | {"indicators": 6, "collect": 3}),
-        ("llc.gamma", LLC | {"indicators": 6, "collect": 3}),
+        ("llc.nbeta", LLC | {"indicators": 6, "collect": 4}),
+        ("llc.gamma", LLC | {"indicators": 6, "collect": 4}),
+        ("llc_curve.num_probes", CURVE),
         ("indicators.num_probes", INDICATORS),
         ("trajectory_pca.num_components", {"trajectory_pca": 1} | AFTER_PCA),
         ("figures.dpi", DRAWN),
@@ -150,6 +153,7 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
         ("evaluation.evaluate", EVALUATION),
         ("complexity.llc", LLC),
         ("complexity.estimator", LLC),
+        ("complexity.llc_curve", CURVE),
         ("complexity.indicators", INDICATORS),
         ("trajectories.joint_pca", {"trajectory_pca": 1} | AFTER_PCA),
         (
@@ -160,7 +164,7 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
         ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),
         ("departure.laws", {"departure_prediction": 1, "claims": 1, "figure": 1, "report": 1}),
         ("claims.behaviour", {"claims": 1, "report": 1}),
-        ("collect", COLLECT | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 11}),
+        ("collect", COLLECT | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 12}),
         ("figures.style", DRAWN),
         ("figures.draw", DRAWN),
         ("figures.figure1", {"figure": 1, "report": 1}),
@@ -295,7 +299,7 @@ def test_plans_after_edits_of_the_code(sweep, module, expected):
 
 def test_the_llc_is_turned_off_and_on_again(sweep):
     """Of the runs nothing is redone, and the estimates that were there are taken again."""
-    shows_it = {"indicator_agreement": 1, "free_energy": 1, "claims": 1, "figure": 4, "report": 1}
+    shows_it = {"indicator_agreement": 1, "claims": 1, "figure": 6, "report": 1} | FREE_ENERGY
     on, off = ("checkpoints: [0.3, final]", "checkpoints: []")
     sweep.edit("config/smoke.yaml", on, off)
     assert sweep.planned() == RECORDED | shows_it | {"no_llc": 1}
@@ -309,9 +313,9 @@ def test_the_llc_is_turned_off_and_on_again(sweep):
         capture_output=True, text=True,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
-    assert checked.stdout.count("from before the LLC was turned off") == 2 * RUNS
+    assert checked.stdout.count("from before the LLC was turned off") == 3 * RUNS
     sweep.edit("config/smoke.yaml", off, on)
-    assert sweep.planned() == RECORDED | shows_it | {"collect": 2}
+    assert sweep.planned() == RECORDED | shows_it | {"collect": 3}
 
 
 def test_an_edited_template_redoes_the_report(sweep):
@@ -331,7 +335,7 @@ def test_deleted_checkpoints_are_not_missed_until_they_are_needed(sweep):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("runs/baseline/M4_seed0/llc.parquet", LLC | {"llc": 1}),
+        ("runs/baseline/M4_seed0/llc.parquet", OF_LLC | {"llc": 1}),
         ("tables/predictors.parquet", AFTER_PREDICTORS),
         ("figures/figure1.pdf", {"figure": 1, "report": 1}),
     ],

@@ -40,7 +40,7 @@ def test_every_run_has_every_table(results, run, name):
 @pytest.mark.parametrize("name", OF_SWEEP)
 def test_the_sweep_has_every_table(results, name):
     frame = tables.read_table(results / f"tables/{name}.parquet", name)
-    if "num_tasks" in frame:
+    if "num_tasks" in frame and not (frame.empty and MADE[name].may_be_empty):
         assert {f"M{m:g}_seed{s}" for m, s in runs_of(frame)} == set(RUNS)
 
 

@@ -59,7 +59,7 @@ def test_flags_say_what_is_wrong():
     assert apart == [["RHAT", "ESS"]] * 4  # chains that disagree are worth few draws
     drifting = flags(0.2 + noise() + np.linspace(0, 0.003, 500))
     assert drifting == [["NOT_EQUILIBRATED"]] * 4
-    assert flags(0.2 + noise()[:, :12]) == [["ESS"]] * 4
+    assert flags(0.2 + noise()[:, :8]) == [["ESS"]] * 4
     assert flags(np.vstack([0.8 + noise()[:1], 0.2 + noise()]))[0][0] == "NOT_LOCAL"
 
 

@@ -88,7 +88,7 @@ def test_estimates_are_taken_with_these_samplers(tmp_path: Path, monkeypatch: py
     assert (stiff_pull, weak_pull) == (200.0, pytest.approx(0.05))
     assert small_step == pytest.approx(1e-3 * 10 / 200)
     assert lowered < 1e-3 * 10 / 0.05  # what εγ asks for is far too large
-    assert stiffness == pytest.approx(0.15)
+    assert stiffness == pytest.approx(0.15, rel=1e-5)
 
 
 def test_without_h_star_of_sgld_there_is_the_quadrature_alone(
