@@ -99,6 +99,7 @@ def test_killed_at_random_moments(project, tmp_path):
     last = project.snakemake(*TARGETS, "--nolock")
     assert last.returncode == 0, last.stdout
     assert same(project.results, undisturbed.results)
+    said |= {log.read_text() for log in logs(project)}
     assert any("resuming at step" in log for log in said)
     assert not list((project.results / ".resume").iterdir())
 
