@@ -2,6 +2,7 @@
 
 - `train`: the front door, Adam on fresh sequences from q_M, step by step
 - `step`: one optimiser step, which a GPU can replay
+- `arithmetic`: how a GPU may round the products of a step
 - `state`: what is saved, and resumed from
 - `schedule`: at which steps checkpoints are taken
 - `cuda_graph`: a step on a GPU as one launch

@@ -7,6 +7,7 @@ from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.operations import round_to_tf32
 from transience.model.transformer import Architecture
 from transience.problem.tasks import SequenceSampler
+from transience.training.arithmetic import products
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
 
@@ -27,14 +28,18 @@ class Step:
     ) -> None:
         """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
         self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
-        on_gpu = state.vector.is_cuda  # whose Adam wants the rate in float32
-        dtype = torch.float32 if on_gpu else torch.float64
+        on_gpu = state.vector.is_cuda
+        self.tf32 = uses_tf32(settings.precision, state.vector.device)
+        dtype = torch.float32 if on_gpu else torch.float64  # as a GPU's Adam wants it
         self.rate = torch.zeros((), dtype=dtype, device=state.vector.device)
         self.optimiser = _adam(state, self.rate, settings)
 
     def __call__(self) -> None:
         """Do one step, and leave the losses of its batch (B,) in ``losses``."""
-        self.losses, self.vector.grad = self.evaluate(self.vector, *self.batches.draw())
+        with products(tf32=False):  # labels too are products
+            batch = self.batches.draw()
+        with products(tf32=self.tf32):
+            self.losses, self.vector.grad = self.evaluate(self.vector, *batch)
         self.optimiser.step()
 
     def compile(self, backend: str = "inductor") -> None:
@@ -45,7 +50,8 @@ class Step:
             self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend
         )
         try:
-            self.evaluate(self.vector, *batch)
+            with products(tf32=self.tf32):
+                self.evaluate(self.vector, *batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise InputError(
                 f"the training step could not be compiled ({type(error).__name__}: "
@@ -60,14 +66,17 @@ def loss_and_gradient(
     """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
 
     tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results too. Weights,
-    gradients and what lies between the products stay float32. On a GPU either lets all other
-    products use its tf32 units; a CPU has none and imitates their rounding.
+    gradients and what lies between the products stay float32. On a GPU a step lets all other
+    products use its tf32 units (`arithmetic`); a CPU has none and imitates their rounding.
     """
     on_gpu = device.type == "cuda"
-    fast = on_gpu and precision != "float32"
-    torch.set_float32_matmul_precision("high" if fast else "highest")
     rounding = {"bf16": torch.Tensor.bfloat16, "tf32": None if on_gpu else round_to_tf32}
     return LossAndGradient(architecture, rounding.get(precision))
+
+
+def uses_tf32(precision: str, device: torch.device) -> bool:
+    """Whether products that a step's rounding leaves in float32 use the units of a GPU for tf32."""
+    return device.type == "cuda" and precision != "float32"
 
 
 def _adam(state: TrainingState, rate: torch.Tensor, settings: TrainingSettings) -> torch.optim.Adam:
