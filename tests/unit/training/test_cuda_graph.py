@@ -6,6 +6,7 @@ for one step and that is not in a tensor would be repeated with them.
 """
 
 import contextlib
+import warnings
 
 import pytest
 import torch
@@ -155,6 +156,25 @@ def assert_close(step, plain, rounding):
         (step.losses, plain.losses), (step.vector.grad, plain.vector.grad)
     ):  # fmt: skip
         assert (found - exact).norm() <= rounding * exact.norm()
+
+
+def warning_compiler(graph, inputs):
+    """As Inductor on a GPU, where a step in float32 leaves units idle."""
+    warnings.warn("TensorFloat32 tensor cores available but not enabled", stacklevel=1)
+    warnings.warn("a function of the compiler is old", FutureWarning, stacklevel=1)
+    return graph.forward
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_warning_is_not_taken_for_a_failure(precision):
+    """Though all are errors here; what the setting asks for is not warned of."""
+    step, _ = a_step(precision=precision)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("error")
+        step.compile(backend=warning_compiler)
+        assert warnings.filters[0][0] == "error"
+    assert [str(one.message) for one in heard] == ["a function of the compiler is old"]
+    go(step, step, 0)
 
 
 def no_compiler(graph, inputs):

@@ -1,5 +1,7 @@
 """One optimiser step, in a form that a CPU runs as it is and a GPU can replay."""
 
+import warnings
+
 import torch
 
 from transience.errors import InputError
@@ -50,7 +52,10 @@ class Step:
             self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend
         )
         try:
-            with products(tf32=self.tf32):
+            with warnings.catch_warnings(), products(tf32=self.tf32):
+                warnings.simplefilter("default")  # where all are errors, compilation would fail
+                warnings.simplefilter("ignore", DeprecationWarning)
+                warnings.filterwarnings("ignore", "TensorFloat32")  # `precision` says if it is on
                 self.evaluate(self.vector, *batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise InputError(
