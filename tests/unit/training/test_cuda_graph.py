@@ -177,6 +177,17 @@ def test_a_warning_is_not_taken_for_a_failure(precision):
     go(step, step, 0)
 
 
+def test_many_architectures_are_compiled_in_one_process():
+    """More than the limit of recompilations of one function, for which all steps would count."""
+    steps = [a_step(small_run(num_layers=1, mlp_width=4 + more))[0] for more in range(3)]
+    with torch._dynamo.config.patch(recompile_limit=2):
+        for step in steps:
+            step.compile(backend="eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for step in steps:
+            go(step, step, 0)
+
+
 def no_compiler(graph, inputs):
     raise RuntimeError("no C compiler\nwas found")
 

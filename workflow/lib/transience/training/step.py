@@ -45,12 +45,16 @@ class Step:
         self.optimiser.step()
 
     def compile(self, backend: str = "inductor") -> None:
-        """Fuse what lies between matrix products, by torch.compile."""
+        """Fuse what lies between matrix products, by torch.compile.
+
+        Isolated: steps of many architectures in one process would meet a limit of recompilations.
+        """
         batch = self.batches.draw()
         self.evaluate(self.vector, *batch)  # makes its work space, which is then compiled in
         self.evaluate = torch.compile(
-            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend
-        )
+            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend,
+            isolate_recompiles=True,
+        )  # fmt: skip
         try:
             with warnings.catch_warnings(), products(tf32=self.tf32):
                 warnings.simplefilter("default")  # where all are errors, compilation would fail
