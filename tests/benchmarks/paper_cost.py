@@ -3,7 +3,9 @@
     .venv/bin/python tests/benchmarks/paper_cost.py         # or: paper_cost.py cuda
 
 Runs one M of config/paper.yaml through the workflow, one job at a time, with few steps, checkpoints
-and draws, and scales what Snakemake's benchmark files say to the whole. Takes some minutes.
+and draws, and again with more, and scales what Snakemake's benchmark files say to the whole. A unit
+costs the difference of the two over the difference of their units; what is left over is paid once a
+job: to start, and on a GPU to compile. Takes some minutes.
 """
 
 import csv
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -22,16 +25,49 @@ sys.path.insert(0, str(ROOT / "workflow/lib"))
 from transience.planning.configuration import completed, load  # noqa: E402
 from transience.training.schedule import schedule  # noqa: E402
 
-FEW = {
-    "sweep": {"num_tasks": [8]},
-    "training": {"num_steps": 12, "warmup_steps": 2, "log_every": 4},
-    "checkpoints": {"linear_every": 4, "logarithmic_count": 2},
-    # Few sequences: losses on the whole data set, once a checkpoint and chain, are no draws.
-    "llc": {"checkpoints": ["final"], "num_draws": 12, "num_burn_in": 4, "num_sequences": 1024},
-    "llc_calibration": {"num_tasks": ["all"]},
-    "execution": {"device": sys.argv[1] if len(sys.argv) > 1 else "cpu"},
-}
+# By device. The longer of two lengths has so many times the steps and draws: a difference must
+# stand out from the noise, also where a unit takes milliseconds. There a checkpoint costs as much
+# as some steps, so they are as rare as in the paper's run.
+LONGER = {"cpu": 3, "cuda": 100}
+STEPS = {"cpu": 12, "cuda": 68}
+CHECKPOINT_EVERY = {"cpu": 4, "cuda": 68}
 RUN = "baseline_M8_seed0"
+TABLES = {
+    "train": "training",
+    "evaluate": "evaluation",
+    "llc": "llc",
+    "indicators": "indicators",
+}
+
+
+class Cost(NamedTuple):
+    """Of a job of one rule."""
+
+    start: float  # seconds, once
+    unit: float  # seconds
+    megabytes: float  # at its peak
+
+    def hours(self, units: int) -> float:
+        return (self.start + units * self.unit) / 3600
+
+
+def few(device: str, times: int = 1) -> dict:
+    """Changes to config/paper.yaml: a run of a few units of each rule, or so many times as many."""
+    steps = STEPS[device] * times
+    return {
+        "sweep": {"num_tasks": [8]},
+        "training": {"num_steps": steps, "warmup_steps": 2, "log_every": steps // 3},
+        "checkpoints": {"linear_every": CHECKPOINT_EVERY[device], "logarithmic_count": 2},
+        # Few sequences: losses on the whole data set, once a checkpoint and chain, are no draws.
+        "llc": {
+            "checkpoints": ["final"],
+            "num_draws": 12 * times,
+            "num_burn_in": 4 * times,
+            "num_sequences": 1024,
+        },
+        "llc_calibration": {"num_tasks": ["all"]},
+        "execution": {"device": device},
+    }
 
 
 def units(settings: dict) -> dict[str, int]:
@@ -47,12 +83,19 @@ def units(settings: dict) -> dict[str, int]:
     }
 
 
-def measure(folder: Path) -> dict[str, tuple[float, float]]:
-    """Run the few; seconds and peak MB of each rule."""
+def cost(lengths: list[tuple[int, float, float]]) -> Cost:
+    """Of (units, seconds, MB) of two jobs of a rule, the longer one last."""
+    (n, seconds, _), (more, longer, megabytes) = lengths
+    unit = max(0.0, longer - seconds) / (more - n)
+    return Cost(max(0.0, seconds - n * unit), unit, megabytes)
+
+
+def measure(folder: Path, changes: dict) -> dict[str, tuple[float, float]]:
+    """Run the changed sweep; seconds and peak MB of each rule."""
     for name in ("config", "workflow", "envs"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "Snakefile", folder)
-    (folder / "config/few.yaml").write_text(yaml.safe_dump(FEW))
+    (folder / "config/few.yaml").write_text(yaml.safe_dump(changes))
     targets = [f"results/paper/runs/baseline/M8_seed0/{name}.parquet" for name in TABLES.values()]
     subprocess.run(
         [
@@ -71,28 +114,29 @@ def measure(folder: Path) -> dict[str, tuple[float, float]]:
     return found
 
 
-TABLES = {
-    "train": "training",
-    "evaluate": "evaluation",
-    "llc": "llc",
-    "indicators": "indicators",
-}
+def costs(whole: dict, device: str) -> dict[str, Cost]:
+    """What a job of each rule costs, by two lengths of all of them."""
+    lengths: dict[str, list] = {rule: [] for rule in TABLES}
+    for times in (1, LONGER[device]):
+        changes = few(device, times)
+        done = units(completed({**whole, **{key: whole[key] | changes[key] for key in changes}}))
+        with tempfile.TemporaryDirectory() as folder:
+            for rule, (seconds, megabytes) in measure(Path(folder), changes).items():
+                lengths[rule].append((done[rule], seconds, megabytes))
+    return {rule: cost(two) for rule, two in lengths.items()}
 
 
 def main() -> None:
     """Print a Markdown table."""
+    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     whole = completed(load(str(ROOT / "config/paper.yaml")))
-    few = completed({**whole, **{key: whole[key] | value for key, value in FEW.items()}})
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder))
-    print("| rule | measured | s a unit | units of a run | hours of a run | peak memory |")
+    print("| rule | s to start | s a unit | units of a run | hours of a run | peak memory |")
     print("|---|---|---|---|---|---|")
-    for rule, (seconds, megabytes) in found.items():
-        done, wanted = units(few)[rule], units(whole)[rule]
-        each = seconds / done
+    for rule, found in costs(whole, device).items():
+        wanted = units(whole)[rule]
         print(
-            f"| {rule} | {seconds:.0f} s for {done} | {each:.2f} | {wanted} | "
-            f"{each * wanted / 3600:.1f} | {megabytes / 1000:.1f} GB |"
+            f"| {rule} | {found.start:.0f} | {found.unit:.3g} | {wanted} | "
+            f"{found.hours(wanted):.1f} | {found.megabytes / 1000:.1f} GB |"
         )
 
 

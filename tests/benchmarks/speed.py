@@ -3,7 +3,8 @@
     make benchmark
     .venv/bin/python tests/benchmarks/speed.py --device cuda --paper-batch 1024
 
-All contestants run in this process on one thread and take turns; the table gives medians.
+All contestants run in this process on one thread and take turns; the table gives medians. A
+training step has its precision to itself; all else is in float32.
 
 - *plain*: the same work as everybody writes it with `torch.nn` and autograd, in float32, with
   attention as two matrix products or as PyTorch's fused kernel, whichever is faster.
@@ -51,6 +52,7 @@ from transience.model.transformer import (  # noqa: E402
 from transience.planning.configuration import completed, load  # noqa: E402
 from transience.problem.settings import TaskSettings  # noqa: E402
 from transience.run import Run  # noqa: E402
+from transience.training.arithmetic import products  # noqa: E402
 from transience.training.settings import TrainingSettings  # noqa: E402
 from transience.training.state import TrainingState  # noqa: E402
 from transience.training.train import train  # noqa: E402
@@ -275,8 +277,8 @@ def main() -> None:
         "copy": copy_rate(flags.device),
     }
     if flags.device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        rates["tf32"] = product_rate(torch.float32, flags.device)
+        with products(tf32=True):
+            rates["tf32"] = product_rate(torch.float32, flags.device)
     for name, rate in rates.items():
         print(f"{name}: {rate / 1e9:.0f} {'GB/s' if name == 'copy' else 'GFLOP/s, large product'}")
     print(f"\n{HEADER}\n{'|---' * HEADER.count(' | ')}|---|")
