@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_cuda import fake_cuda
 
+from transience.model.hessian import hessian_product
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.operations import round_to_tf32
 from transience.model.transformer import (
@@ -221,6 +223,43 @@ def test_sharp_attention(dtype):
     # error of the weights
     assert_close(losses, expected_losses, 200 * TOLERANCE[dtype])
     assert_close(gradient, expected, 200 * TOLERANCE[dtype])
+
+
+# A GPU that is not there
+
+ON_GPU = torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize("rounding", [None, torch.Tensor.bfloat16])
+@pytest.mark.parametrize("switch", [False, True])
+def test_all_is_computed_on_the_device_of_the_vector(switch, rounding):
+    a = replace(SMALL, output_projection=switch, doubled_residual=switch)
+    sizes = [tensor.shape for tensor in point(a, torch.float32)]
+    with fake_cuda():
+        vector, xs, ys = (torch.empty(size, device=ON_GPU) for size in sizes)
+        model = LossAndGradient(a, rounding)
+        losses, gradient = model(vector, xs, ys)
+        predictions, product = model.predict(vector, xs, ys), hessian_product(model, vector, xs, ys)
+        found = [losses, gradient, predictions, model.losses(vector, xs, ys), product(vector)]
+        found.append(sequence_losses(unflatten(vector, a), xs, ys, a))
+    shapes = [len(ys), len(vector), *ys.shape, len(ys), len(vector), len(ys)]
+    assert [size for tensor in found for size in tensor.shape] == shapes
+    assert {(tensor.device, tensor.dtype) for tensor in found} == {(ON_GPU, torch.float32)}
+
+
+def test_two_devices_are_told_apart():
+    """By what stands in for a GPU here."""
+    with fake_cuda():
+        there, here = torch.empty(3, 3, device=ON_GPU), torch.empty(3, 3)
+        for mixed in (
+            lambda: there @ here,
+            lambda: there + here,
+            lambda: there.copy_(here),
+            lambda: there.__setitem__(slice(1), here[:1]),
+            lambda: torch.mm(there, there, out=here),
+        ):
+            with pytest.raises((RuntimeError, AssertionError)):
+                mixed()
 
 
 # The door

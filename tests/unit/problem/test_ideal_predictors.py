@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from fake_cuda import fake_cuda
 from sklearn.linear_model import Ridge
 
 from transience.problem.ideal_predictors import dmmse, ridge
@@ -225,3 +226,17 @@ def test_dmmse_is_the_best_predictor_of_its_own_tasks():
         dmmse(xs, ys, task_set(0, 16, D), noise_variance=4 * NOISE_VARIANCE),
     ):
         assert (other - ys).square().mean() > 1.01 * best
+
+
+@pytest.mark.parametrize("tasks_on", ["cpu", "cuda:0"])
+def test_predictions_are_on_the_device_of_the_sequences(tasks_on):
+    """Whatever that of the tasks; on a GPU that is not there."""
+    with fake_cuda():
+        xs, ys = torch.empty(5, 4, 3, device="cuda"), torch.empty(5, 4, device="cuda")
+        tasks = torch.empty(7, 3, device=tasks_on)
+        for found in (
+            dmmse(xs, ys, tasks, noise_variance=0.1),
+            dmmse(xs, ys, None, noise_variance=0.1),
+            ridge(xs, ys, noise_variance=0.1, chunk_elements=1),
+        ):
+            assert (found.device, found.dtype, found.shape) == (xs.device, xs.dtype, ys.shape)
