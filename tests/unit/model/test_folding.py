@@ -1,6 +1,7 @@
 """Folding is an exact identity, and unfolding is its derivative."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,3 +76,19 @@ def test_unfolding_is_the_derivative_of_folding():
     with torch.no_grad():
         unfold(sums, folded, raw, SMALL, TorchOperations)
     torch.testing.assert_close(flat[:P], expected)
+
+
+@pytest.mark.parametrize("width", [8, 6])
+def test_parts_for_folded_parameters_begin_at_16_bytes(width: int):
+    """What follows the flat gradient, whose length is odd; no two parts share a number."""
+    architecture = replace(SMALL, width=width, task_dimension=4)
+    vector = initial_parameters(architecture, 0)
+    assert len(vector) % 4 != 0
+    flat, sums = gradient_buffers(architecture, vector)
+    later = [part for part in sums.values() if part.storage_offset() >= len(vector)]
+    assert len(later) == 1 + architecture.num_layers
+    assert all(part.data_ptr() % 16 == 0 for part in later)
+    raw = unflatten(flat[: len(vector)], architecture).values()
+    for part in [*raw, *later]:
+        part += 1
+    assert flat.max() == 1 and (flat == 0).sum() < 4 * (1 + len(later))

@@ -14,6 +14,7 @@ Exact identities make the activations cheaper at the price of small weight-sized
 ones. Both are checked against autograd.
 """
 
+import itertools
 import math
 
 import torch
@@ -60,16 +61,25 @@ def gradient_buffers(
 ) -> tuple[torch.Tensor, Tensors]:
     """One buffer, and views of it where gradients of folded parameters are added up.
 
-    The first P numbers are a flat gradient of the raw parameters once `unfold` is through.
+    The first P numbers are a flat gradient of the raw parameters once `unfold` is through. What
+    follows is aligned, as a GPU wants it: P is odd.
     """
     C, P = architecture.width, len(like)
     rows = architecture.token_width + architecture.num_tokens
-    flat = like.new_zeros(P + rows * 4 * C + architecture.num_layers * 3 * C)
+    sizes = [rows * 4 * C] + [3 * C] * architecture.num_layers
+    starts = list(itertools.accumulate(map(_aligned, sizes), initial=_aligned(P)))
+    flat = like.new_zeros(starts[-1])
+    parts = [flat[start : start + size] for start, size in zip(starts, sizes, strict=False)]
     sums = unflatten(flat[:P], architecture)
-    sums["embedding"] = flat[P : P + rows * 4 * C].view(rows, 4 * C)
-    for layer, bias in enumerate(flat[P + rows * 4 * C :].view(architecture.num_layers, 3 * C)):
+    sums["embedding"] = parts[0].view(rows, 4 * C)
+    for layer, bias in enumerate(parts[1:]):
         sums[f"layers.{layer}.qkv_bias"] = bias
     return flat, sums | {"head": sums["head.weight"][:1], "head_bias": sums["head.bias"][:1]}
+
+
+def _aligned(count: int) -> int:
+    """This count of float32 numbers or the next that ends at a multiple of 16 bytes."""
+    return -(-count // 4) * 4
 
 
 def unfold(
