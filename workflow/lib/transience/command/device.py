@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 def use_device(name: str, *, threads: int) -> torch.device:
     """Device named `auto` (CUDA if there is any, else the CPU), `cpu` or `cuda`.
 
-    Keeps torch to so many threads. InputError if there is no such device.
+    Keeps torch to so many threads, and its compiler to so many processes, unless the environment
+    says otherwise: else it starts one for each core, in the memory of one job. InputError if there
+    is no such device.
     """
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))
     import torch
 
     torch.set_num_threads(threads)
