@@ -139,7 +139,7 @@ def test_training_depends_on_little():
         "problem": "diversity randomness settings tasks",
         "model": "folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
-        "training": "__main__ arithmetic cuda_graph schedule settings state step train",
+        "training": "__main__ arithmetic background cuda_graph schedule settings state step train",
     }
     folders = {
         f"{folder}.{name}".strip(".")

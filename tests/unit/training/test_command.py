@@ -35,8 +35,9 @@ SETTINGS = {
 }
 
 
-def command(folder: Path, **training) -> list[str]:
-    settings = SETTINGS | {"training": TRAINING | training}
+def command(folder: Path, checkpoints=None, **training) -> list[str]:
+    checkpoints = SETTINGS["checkpoints"] | (checkpoints or {})
+    settings = SETTINGS | {"training": TRAINING | training, "checkpoints": checkpoints}
     flags = ["--state-dir", str(folder / "state"), "--settings", json.dumps(settings)]
     flags += ["--save-state-every", "0.1"]
     flags += ["--checkpoints", str(folder / "c.safetensors")]
@@ -83,6 +84,41 @@ def test_a_killed_command_goes_on_and_ends_the_same(tmp_path, environment, numbe
     a, b = (read_table(f / "t.parquet", "training").drop(columns="seconds") for f in (whole, cut))
     assert a.equals(b)
     assert not (cut / "state").exists()
+
+
+# The command where a checkpoint takes the disk 20 ms, and a step the processor less than 1
+SLOW_DISK = """
+import runpy, time
+from transience.files.checkpoints import CheckpointWriter
+at_once = CheckpointWriter.write
+def write(*arguments):
+    time.sleep(0.02)
+    at_once(*arguments)
+CheckpointWriter.write = write
+runpy.run_module("transience.training", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("more", [0.0, 0.07, 0.3])
+def test_killed_while_a_slow_disk_is_behind_it_goes_on_and_ends_the_same(
+    tmp_path, environment, more
+):
+    """So many seconds after its first state was saved."""
+    changes, often = {"num_steps": 1500, "log_every": 100}, {"linear_every": 10}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    of_whole, of_cut = (command(folder, often, **changes) for folder in (whole, cut))
+    subprocess.run(of_whole, env=environment, check=True, capture_output=True)
+    slow = [sys.executable, "-c", SLOW_DISK, *of_cut[3:]]
+    process = subprocess.Popen(slow, env=environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(cut.glob("state/*/state.safetensors")), process)
+    time.sleep(more)
+    process.kill()
+    process.communicate(timeout=60)
+    again = subprocess.run(of_cut, env=environment, check=True, capture_output=True, text=True)
+    assert "resuming at step" in again.stderr
+    files = [CheckpointReader(folder / "c.safetensors") for folder in (whole, cut)]
+    assert len(files[0]) == len(files[1]) > 150
+    assert all(torch.equal(*(file.parameters(i) for file in files)) for i in range(len(files[0])))
 
 
 def test_state_of_another_configuration_or_code_is_not_continued(tmp_path, environment):

@@ -69,7 +69,7 @@ def recording(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", lambda: SideStream())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: SideStream())
     monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, **_: graph)
 
 
 class SideStream:

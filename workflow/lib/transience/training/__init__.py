@@ -5,6 +5,7 @@
 - `arithmetic`: how a GPU may round the products of a step
 - `state`: what is saved, and resumed from
 - `schedule`: at which steps checkpoints are taken
+- `background`: checkpoints written while training goes on
 - `cuda_graph`: a step on a GPU as one launch
 - `settings`: sections `training` and `checkpoints` of a configuration
 - `__main__`: the command; it resumes, keeps and stops

@@ -26,6 +26,7 @@ from transience.model.settings import ModelSettings
 from transience.model.transformer import initial_parameters, num_parameters
 from transience.problem.settings import TaskSettings
 from transience.run import Run
+from transience.training.background import BackgroundWriter
 from transience.training.schedule import schedule
 from transience.training.settings import CheckpointSettings, TrainingSettings
 from transience.training.state import LOG_COLUMNS, TrainingState
@@ -81,7 +82,7 @@ class Kept:
     """What a training keeps in its folder until it is finished: checkpoints so far, and a state."""
 
     path: Path  # of the state
-    checkpoints: CheckpointWriter
+    checkpoints: BackgroundWriter
     saved: float  # time of the last save, in seconds of time.monotonic
 
     @classmethod
@@ -91,12 +92,14 @@ class Kept:
         rest = (steps, num_parameters(run.architecture), metadata)
         if path.exists() and partial.exists():
             try:
-                return cls(path, CheckpointWriter(partial, *rest), time.monotonic())
+                writer = BackgroundWriter(CheckpointWriter(partial, *rest))
+                return cls(path, writer, time.monotonic())
             except InputError as error:
                 print(f"{error}; starting again at step 0", file=sys.stderr)
         path.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
-        return cls(path, CheckpointWriter(partial, *rest), time.monotonic())
+        writer = BackgroundWriter(CheckpointWriter(partial, *rest))
+        return cls(path, writer, time.monotonic())
 
     def state(self, run: Run, device: torch.device) -> TrainingState:
         """Where to start: at the saved state, or at the initial parameters."""

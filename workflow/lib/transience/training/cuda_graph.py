@@ -44,10 +44,10 @@ class Replayed:
         current.wait_stream(side)
 
     def _record(self) -> torch.cuda.CUDAGraph:
-        """Record the work without running it."""
+        """Record the work without running it, while other threads may wait for the GPU."""
         graph = torch.cuda.CUDAGraph()
         for generator in self.generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self.work()
         return graph

@@ -1,0 +1,74 @@
+"""Checkpoints written by a thread, while training goes on (ours).
+
+A GPU copies the parameters to pinned memory in the order of its work, so the next step waits for
+that copy alone: not for the host, and not for a disk.
+"""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from transience.files.checkpoints import CheckpointWriter
+
+BUFFERS = 2  # checkpoints under way at most; then training waits for the disk
+
+
+class BackgroundWriter:
+    """A `CheckpointWriter` at work in a thread of its own, in the order of the calls."""
+
+    def __init__(self, writer: CheckpointWriter) -> None:
+        """Take over a writer, which none but the thread uses until `flush`."""
+        self.writer, self.index = writer, writer.index
+        self.thread = ThreadPoolExecutor(1, "checkpoints")
+        self.buffers: list[torch.Tensor] = []
+        self.under_way: deque[Future[None]] = deque()
+        self.count = 0
+
+    def write(self, step: int, vector: torch.Tensor) -> None:
+        """Begin to write the parameters (P,) of one step, which may change from now on.
+
+        Raises what a write before this one has met.
+        """
+        if len(self.under_way) == BUFFERS:
+            self.under_way.popleft().result()
+        buffer = self._buffer(vector)
+        buffer.copy_(vector, non_blocking=True)
+        copied = _mark() if vector.is_cuda else None
+        self.under_way.append(self.thread.submit(self._write, step, buffer, copied))
+
+    def flush(self) -> None:
+        """Wait until everything written so far would survive a crash of the machine."""
+        self._wait()
+        self.writer.flush()
+
+    def finish(self, path: Path) -> None:
+        """Wait, close the complete file and move it to its place."""
+        self._wait()
+        self.thread.shutdown()
+        self.writer.finish(path)
+
+    def _write(self, step: int, buffer: torch.Tensor, copied: torch.cuda.Event | None) -> None:
+        if copied is not None:
+            copied.synchronize()
+        self.writer.write(step, buffer)
+
+    def _wait(self) -> None:
+        while self.under_way:
+            self.under_way.popleft().result()
+
+    def _buffer(self, vector: torch.Tensor) -> torch.Tensor:
+        """In turn; the one that is free, as at most so many writes are under way."""
+        if len(self.buffers) < BUFFERS:
+            pinned = vector.is_cuda
+            self.buffers.append(torch.empty(len(vector), dtype=vector.dtype, pin_memory=pinned))
+        self.count += 1
+        return self.buffers[(self.count - 1) % BUFFERS]
+
+
+def _mark() -> torch.cuda.Event:
+    """The place in the GPU's work that it has now; a thread that waits for it sleeps."""
+    event = torch.cuda.Event(blocking=True)
+    event.record()
+    return event
