@@ -90,9 +90,10 @@ def test_killed_at_random_moments(project, tmp_path):
     while kills < len(SIGNALS):
         saved = kills == 0  # the first right after a save, so that one training is resumed for sure
         moment = 0.0 if saved else chance.uniform(0, training)
-        if kill_after(project, moment, SIGNALS[kills], saved=saved):
+        was_killed = kill_after(project, moment, SIGNALS[kills], saved=saved)
+        said |= {log.read_text() for log in logs(project)}
+        if was_killed:
             kills += 1
-            said |= {log.read_text() for log in logs(project)}
         else:  # done in spite of the kills: once more
             assert same(project.results, undisturbed.results)
             shutil.rmtree(project.results)
