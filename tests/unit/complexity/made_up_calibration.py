@@ -5,7 +5,7 @@ import math
 
 import pandas as pd
 
-from transience.complexity.calibration.grid import grid, step_size_bound, stiffness
+from transience.complexity.calibration.grid import grid, step_size_bound
 from transience.complexity.limits import MAX_STIFFNESS
 from transience.complexity.settings import LLCSettings
 
@@ -62,6 +62,6 @@ def made_up_curvature(calibration: pd.DataFrame, *, stiffest: float = 60.0) -> p
         largest_curvature=values,
         remaining_curvature=values,
         sequences=16,
-        stiffness=[stiffness(value, CONFIGURED) for value in values],
+        stiffness=[CONFIGURED.stiffness(value) for value in values],
         step_size_bound=[step_size_bound(v, nbeta=400.0, gamma=2000.0) for v in values],
     )

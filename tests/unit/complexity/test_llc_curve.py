@@ -79,7 +79,9 @@ def test_estimates_are_taken_with_these_samplers(tmp_path: Path, monkeypatch: py
     used, original = [], checkpoint.estimate_llc_with_gradient
 
     def estimate(model, vector, data, sampler, **options):
-        used.append((sampler.gamma, sampler.step_size, options["curvature"].stiffness(sampler)))
+        used.append(
+            (sampler.gamma, sampler.step_size, sampler.stiffness(options["curvature"].remaining))
+        )
         return original(model, vector, data, sampler, **options)
 
     monkeypatch.setattr(checkpoint, "estimate_llc_with_gradient", estimate)

@@ -140,7 +140,7 @@ def test_the_largest_curvature_is_the_larger_of_what_was_seen():
 
 def test_stiffness_is_that_of_the_curvature_left():
     found = Curvature(largest=100.0, remaining=3.0, preconditioner=None)
-    assert found.stiffness(SCALES) == pytest.approx(1e-3 * (50 * 3 + 10) / 4)
+    assert SCALES.stiffness(found.remaining) == pytest.approx(1e-3 * (50 * 3 + 10) / 4)
 
 
 def test_without_a_pull_there_is_no_preconditioner():

@@ -11,7 +11,7 @@ from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration import calibrate
-from transience.complexity.calibration.grid import grid, stiffness
+from transience.complexity.calibration.grid import grid
 from transience.complexity.limits import MAX_STIFFNESS
 from transience.files.tables import read_table
 from transience.planning import configuration
@@ -46,10 +46,10 @@ def test_the_command_writes_both_tables(
     assert (largest > 0).all() and (left == largest).all() == (not lanczos_steps)
     assert (left <= largest).all()
     for row in stiffest.itertuples():
-        assert row.stiffness == pytest.approx(stiffness(row.remaining_curvature, CONFIGURED))
+        assert row.stiffness == pytest.approx(CONFIGURED.stiffness(row.remaining_curvature))
         assert row.sequences == 16
         bound = CONFIGURED.model_copy(update={"step_size": row.step_size_bound})
-        assert stiffness(row.remaining_curvature, bound) == pytest.approx(MAX_STIFFNESS)
+        assert bound.stiffness(row.remaining_curvature) == pytest.approx(MAX_STIFFNESS)
 
 
 # Its runs

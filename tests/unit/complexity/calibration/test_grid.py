@@ -3,7 +3,7 @@
 import pytest
 from made_up_calibration import ALLOWED, CONFIGURED
 
-from transience.complexity.calibration.grid import grid, stiffness
+from transience.complexity.calibration.grid import grid
 from transience.complexity.limits import MAX_STIFFNESS
 from transience.errors import InputError
 
@@ -22,9 +22,9 @@ def test_the_grid_holds_fixed_what_its_names_say() -> None:
 
 
 def test_no_setting_of_the_grid_is_less_stable_than_the_configured_one_may_be() -> None:
-    assert stiffness(ALLOWED, CONFIGURED) == pytest.approx(MAX_STIFFNESS)
+    assert CONFIGURED.stiffness(ALLOWED) == pytest.approx(MAX_STIFFNESS)
     for name, settings in grid(CONFIGURED).items():
-        assert stiffness(ALLOWED, settings) <= MAX_STIFFNESS * (1 + 1e-12), name
+        assert settings.stiffness(ALLOWED) <= MAX_STIFFNESS * (1 + 1e-12), name
 
 
 def test_the_grid_needs_a_pull() -> None:

@@ -59,7 +59,7 @@ class Checkpoint:
         """The sampler with an ε that is stable, and the curvature with its preconditioner."""
         spectrum, direction = self.spectrum
         curvature = measure_curvature(self._product, spectrum, direction, sampler)
-        excess = max(1.0, curvature.stiffness(sampler) / (MAX_STIFFNESS * (1 - ROUNDING)))
+        excess = max(1.0, sampler.stiffness(curvature.remaining) / (MAX_STIFFNESS * (1 - ROUNDING)))
         return sampler.model_copy(update={"step_size": sampler.step_size / excess}), curvature
 
     @cached_property

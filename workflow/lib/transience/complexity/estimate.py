@@ -73,10 +73,8 @@ class LLCEstimate:
 
     @property
     def stiffness(self) -> float:
-        """ε (nβ h + γ) / 4 of the largest curvature left, see `preconditioner.Curvature`."""
-        settings = self.settings
-        pull = settings.nbeta * self.remaining_curvature + settings.gamma
-        return settings.step_size * pull / 4
+        """That of the largest curvature left, see `settings.Scales.stiffness`."""
+        return self.settings.stiffness(self.remaining_curvature)
 
     @property
     def flags(self) -> list[str]:

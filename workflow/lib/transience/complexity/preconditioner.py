@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -42,7 +43,7 @@ class Preconditioner:
         directions = spectrum.vectors[stiff.to(spectrum.vectors.device)]
         return cls(directions, spectrum.values[stiff].to(directions), pace, h_star)
 
-    @property
+    @cached_property
     def factors(self) -> torch.Tensor:
         """α_i (k,), in (0, 1)."""
         return (self.pace + self.h_star) / (self.curvatures + self.h_star)
@@ -78,13 +79,6 @@ class Curvature:
     largest: float  # largest eigenvalue of the Hessian H
     remaining: float  # largest eigenvalue of A^½ H A^½
     preconditioner: Preconditioner | None  # A, or None where SGLD runs plain
-
-    def stiffness(self, scales: Scales) -> float:
-        """ε (nβ h + γ) / 4 of the stiffest direction left: below 1 a chain is stable.
-
-        On a quadratic loss its stationary variance is 1/(1 - that) times what it should be (ours).
-        """
-        return scales.step_size * (scales.nbeta * self.remaining + scales.gamma) / 4
 
 
 def measure_curvature(

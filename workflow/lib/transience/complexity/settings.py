@@ -26,6 +26,13 @@ class Scales(Settings):
     """γ, strength of the pull towards w*. The estimate counts directions with curvature above
     γ / nβ, so keep this ratio when `nbeta` changes."""
 
+    def stiffness(self, curvature: float) -> float:
+        """ε (nβ h + γ) / 4 of a direction of curvature h: below 1 a chain is stable in it.
+
+        On a quadratic loss its stationary variance is 1/(1 - that) times what it should be (ours).
+        """
+        return self.step_size * (self.nbeta * curvature + self.gamma) / 4
+
 
 class ChainSettings(Scales):
     """How long the chains of an estimate are, and what they see."""

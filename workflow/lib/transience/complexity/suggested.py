@@ -92,7 +92,7 @@ def settings_for(
     llc = sum(both - 2 * negative for both, negative in parts) / NUM_PROBES
     nbeta = _rounded(llc / (RISE * _range(loss, trivial_loss)))
     scales = Scales(step_size=1.0, nbeta=nbeta, gamma=float(f"{h_star * nbeta:.6g}"))
-    step_size = STIFFNESS / measured(loss, spectra[0], scales, seed).stiffness(scales)
+    step_size = STIFFNESS / scales.stiffness(measured(loss, spectra[0], scales, seed).remaining)
     step_size, batch_size = _with_noise(loss, scales, step_size, WARMING * llc, seed)
     relaxation = 2 / (step_size * scales.gamma)
     return SamplerSettings(

@@ -22,7 +22,7 @@ import torch
 from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
-from transience.complexity.calibration.grid import grid, step_size_bound, stiffness
+from transience.complexity.calibration.grid import grid, step_size_bound
 from transience.complexity.checkpoint import Checkpoint, dataset
 from transience.complexity.estimate import summary_table
 from transience.complexity.llc import choose_checkpoints, estimate_run
@@ -78,7 +78,7 @@ def curvatures(
             "largest_curvature": found.largest,
             "remaining_curvature": left,
             "sequences": min(chosen.num_sequences, len(data[0])),
-            "stiffness": stiffness(left, configured),
+            "stiffness": configured.stiffness(left),
             "step_size_bound": step_size_bound(
                 left, nbeta=configured.nbeta, gamma=configured.gamma
             ),

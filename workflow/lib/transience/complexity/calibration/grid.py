@@ -41,14 +41,6 @@ def _vary(configured: LLCSettings, epsilon: float, nbeta: float, gamma: float) -
     return configured.model_copy(update=scales | {"num_burn_in": burn_in})
 
 
-def stiffness(curvature: float, settings: LLCSettings) -> float:
-    """ε (nβ h + γ) / 4: below 1 a direction of curvature h is stable.
-
-    On a quadratic loss its stationary variance is 1/(1 - that) times what it should be (ours).
-    """
-    return settings.step_size * (settings.nbeta * curvature + settings.gamma) / 4
-
-
 def step_size_bound(curvature: float, *, nbeta: float, gamma: float) -> float:
     """The ε at which the stiffness of a curvature h is `MAX_STIFFNESS`."""
     return 4 * MAX_STIFFNESS / (nbeta * curvature + gamma)

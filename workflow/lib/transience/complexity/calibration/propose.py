@@ -24,7 +24,6 @@ from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration.grid import (
     CONFIGURED,
     step_size_bound,
-    stiffness,
 )
 from transience.complexity.calibration.ordering import ordering_table
 from transience.complexity.limits import MAX_LOSS_RISE, MAX_STIFFNESS
@@ -121,11 +120,11 @@ def _is_stable(curvature: pd.DataFrame, configured: LLCSettings) -> Criterion:
     """Whether the stiffest direction is slow enough, or ε is lowered where it is not."""
     stiffest = curvature.loc[curvature["remaining_curvature"].idxmax()]
     h = stiffest["remaining_curvature"]
-    value, where = stiffness(h, configured), _where(stiffest)
+    value, where = configured.stiffness(h), _where(stiffest)
     formula = f"stiffness ε (nβ h_max + γ)/4 = {value:.3g}"
     if configured.lanczos_steps:
         lowered = curvature["remaining_curvature"].map(
-            lambda left: stiffness(left, configured) > MAX_STIFFNESS
+            lambda left: configured.stiffness(left) > MAX_STIFFNESS
         )
         return Criterion(
             True,
