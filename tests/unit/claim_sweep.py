@@ -46,8 +46,11 @@ def made_up() -> Tables:
         root_distance_to_nearest_dmmse_at_end=0.3,
     )
     llc = RUNS.assign(step=100, chain=0, centred_llc=by_m(LLC), diverged=False)
-    llc = llc.assign(llc=llc["centred_llc"] - 5, nbeta=1000.0, gamma=100.0)
-    curve = RUNS.assign(step=100, method="quadrature", llc=by_m(LLC))
+    llc = llc.assign(llc=llc["centred_llc"] - 5, nbeta=1000.0, gamma=100.0, flags="")
+    diagnostics = ("first_half_llc", "second_half_llc", "rhat", "ess", "descent")
+    diagnostics += ("loss_rise_fraction", "distance", "acceptance")
+    llc = llc.assign(**dict.fromkeys(diagnostics, 1.0))
+    curve = RUNS.assign(step=100, method="quadrature", llc=by_m(LLC), error=1.0)
     return {
         "free_energy": _free_energy(),
         "free_energy_agreement": _free_energy_agreement(),

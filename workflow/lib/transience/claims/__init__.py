@@ -6,10 +6,10 @@ what a claim needs, the verdict is `not testable`.
 
 - `verdicts`: the front door: all claims, checked
 - `__main__`: the command
-- `claim`: what a claim is, what was found about it, and numbers in words
+- `claim`: what a claim is, what was found about it, also along h*, and numbers in words
 - `sweep_tables`: the view of the tables that claims are checked on
 - `behaviour`: where models end, and whether ridge is transient
 - `function_space`: trajectories and principal components
-- `complexity`: losses and learning coefficients; `along_curve`: these at other h* too
+- `complexity`: losses and learning coefficients
 - `prediction`: do loss and complexity predict departures from ridge? not in the paper, ours
 """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from transience.claims.sweep_tables import Sweep
 from transience.complexity.summary import LLC_IS_OFF
 
 HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable"
+METHODS = {"sgld": "SGLD", "quadrature": "quadrature"}
+WORDS = {HOLDS: "holds", FAILS: "fails", NOT_TESTABLE: "can't be tested"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,23 @@ def claim(
     return lambda check: Claim(check.__name__, paper_says, check, needs_llc)
 
 
+def along_curve(
+    check: Callable[[Sweep, pd.DataFrame], Finding],
+) -> Callable[[Sweep], Finding]:
+    """Turn a check on LLCs (index num_tasks, columns seed) into one of a sweep.
+
+    Its verdict is that of the section `llc`; what it is at the other points of the curve follows.
+    """
+
+    @functools.wraps(check)
+    def checked(sweep: Sweep) -> Finding:
+        finding = check(sweep, sweep.final_llcs)
+        verdicts = {point: check(sweep, llcs).verdict for point, llcs in sweep.final_curve.items()}
+        return replace(finding, shows=f"{finding.shows}{along_text(verdicts)}")
+
+    return checked
+
+
 # Words
 
 
@@ -91,3 +111,18 @@ def by_m_text(frame: pd.DataFrame) -> str:
 def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
     """Spearman's rank correlation."""
     return pd.Series(list(xs)).rank().corr(pd.Series(list(ys)).rank())
+
+
+def along_text(verdicts: dict[tuple[str, float], str]) -> str:
+    """` Along h*: by SGLD it holds at 1, 0.1; by quadrature it holds at 0.1 and fails at 10, 3.`"""
+    parts = []
+    for method, name in METHODS.items():
+        own = {h_star: verdict for (of, h_star), verdict in verdicts.items() if of == method}
+        found = []
+        for verdict, words in WORDS.items():
+            values = ", ".join(f"{h:g}" for h in sorted(own, reverse=True) if own[h] == verdict)
+            if values:
+                found.append(f"{words} at {values}")
+        if found:
+            parts.append(f"by {name} it {' and '.join(found)}")
+    return f" Along h*: {'; '.join(parts)}." if parts else ""

@@ -6,9 +6,9 @@ import math
 
 import pandas as pd
 
-from transience.claims.along_curve import along_curve
 from transience.claims.claim import (
     Finding,
+    along_curve,
     by_m_text,
     claim,
     numbers_text,

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from transience.claims.along_curve import along_text
-from transience.claims.claim import NOT_TESTABLE, Finding, claim
+from transience.claims.claim import NOT_TESTABLE, Finding, along_text, claim
 from transience.claims.sweep_tables import Sweep
 from transience.departure.agreement import concordance, known_order
 from transience.departure.predicted import crossover
@@ -123,9 +122,7 @@ def _in_order(runs: pd.DataFrame, found: np.ndarray) -> bool:
 )
 def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
     """For M not seen, its mean log probability is above that of the power law, for sure."""
-    scores = sweep.tables["departure_prediction_scores"]
-    found = scores[(scores["held_out"] == "num_tasks") & (scores["scope"] == "all")]
-    found = found.set_index("predictor")
+    found = _scores(sweep, "num_tasks")
     if not {RATIONAL, STANDARD} <= {*found.index}:
         return Finding.not_testable("Too few runs leave ridge to predict those of another M.")
     laws = "; ".join(
@@ -143,14 +140,20 @@ def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
         f"Departures of {rational['num_runs']} runs of an M not seen; mean error in decades (95 % "
         f"interval), mean log probability and coverage of 95 % intervals: {laws}. The log "
         f"probability of the first is {gain:+.2f} ({low:+.2f} to {high:+.2f}) from the power "
-        f"law's. Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(scores)}",
+        f"law's. Most probable: {best[0]}; least error: {best[1]}. {_of_seeds(sweep)}",
     )
 
 
-def _of_seeds(scores: pd.DataFrame) -> str:
+def _scores(sweep: Sweep, held_out: str) -> pd.DataFrame:
+    """Scores over all runs, by predictor, where runs of an M or of a seed were held out."""
+    scores = sweep.tables["departure_prediction_scores"]
+    rows = scores[(scores["held_out"] == held_out) & (scores["scope"] == "all")]
+    return rows.set_index("predictor")
+
+
+def _of_seeds(sweep: Sweep) -> str:
     """The better of both for runs of a seed not seen, in a sentence."""
-    found = scores[(scores["held_out"] == "seed") & (scores["scope"] == "all")]
-    found = found.set_index("predictor")
+    found = _scores(sweep, "seed")
     if not {RATIONAL, STANDARD} <= {*found.index}:
         return "Of another seed there are none."
     better = LAWS[found.loc[[RATIONAL, STANDARD], "log_probability"].idxmax()]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from transience.files.selections import of_last_step
+from transience.complexity.summary import final_curve, llc_by_run
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class Sweep:
         return self._final_llcs("llc")
 
     def _final_llcs(self, form: str) -> pd.DataFrame:
-        """Mean over chains, missing where one of them diverged."""
-        runs = of_last_step(self.tables["llc"]).groupby(["num_tasks", "seed"])
-        return runs[form].mean().where(~runs["diverged"].any()).unstack("seed")
+        """Missing where a chain diverged."""
+        runs = llc_by_run(self.tables["llc"])
+        return runs.pivot(index="num_tasks", columns="seed", values=form)
 
     @cached_property
     def final_curve(self) -> dict[tuple[str, float], pd.DataFrame]:
@@ -90,15 +90,11 @@ class Sweep:
 
         With `final_llcs`, by `sgld` at the h* of the section `llc`.
         """
-        llc, curve = (self.tables[name] for name in ("llc", "llc_curve"))
-        keys = ["num_tasks", "seed", "step"]
-        last = curve.merge(of_last_step(llc)[keys].drop_duplicates(), on=keys)
-        points = {
+        curve = final_curve(self.tables["llc"], self.tables["llc_curve"])
+        return {
             point: rows.pivot(index="num_tasks", columns="seed", values="llc")
-            for point, rows in last.groupby(["method", "h_star"])
+            for point, rows in curve.groupby(["method", "h_star"])
         }
-        h_stars = (llc["gamma"] / llc["nbeta"]).unique()
-        return points | {("sgld", float(h_star)): self.final_llcs for h_star in h_stars}
 
     @cached_property
     def points(self) -> pd.DataFrame:

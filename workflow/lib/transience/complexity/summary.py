@@ -46,16 +46,16 @@ def llc_by_run(llc: pd.DataFrame) -> pd.DataFrame:
 def final_curve(llc: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     """The centred LLC of each run's last checkpoint against h*: the table `llc` as one more point.
 
-    Columns of RUN_KEYS, method, h_star, llc, error, negative_part, flags. Rows of the table
-    `llc_curve` count if they are of the last checkpoint in the table `llc`.
+    Columns of RUN_KEYS, method, h_star, llc and error. Rows of the table `llc_curve` count if they
+    are of the last checkpoint in the table `llc`.
     """
     own = llc_by_run(llc)
     scales = llc.groupby(RUN_KEYS)[["nbeta", "gamma"]].first().reset_index()
     own = own.merge(scales, on=RUN_KEYS)
     own = own.assign(method="sgld", h_star=own["gamma"] / own["nbeta"], llc=own["centred_llc"])
     others = curve.merge(own[[*RUN_KEYS, "step"]], on=[*RUN_KEYS, "step"])
-    columns = [*RUN_KEYS, "method", "h_star", "llc", "error", "flags"]
-    both = pd.concat([others[[*columns, "negative_part"]], own[columns]], ignore_index=True)
+    columns = [*RUN_KEYS, "method", "h_star", "llc", "error"]
+    both = pd.concat([own[columns], others[columns]], ignore_index=True)
     return both.drop_duplicates([*RUN_KEYS, "method", "h_star"])
 
 
