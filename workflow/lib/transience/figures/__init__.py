@@ -6,6 +6,7 @@
 - `style`: sizes, fonts, the one colour scale of M, axes, keys
 - `curves`: losses and distances over training
 - `against_diversity`: quantities of a run against its M
+- `outcomes`: predicted against observed departures of runs
 
 A file and a function for each figure, of the figure's name:
 

@@ -1,7 +1,5 @@
 """When runs leave ridge, and when the trade-off of loss and complexity says they should (eq. 8)."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,12 +10,12 @@ from transience.departure.observed import HALFWAY
 from transience.figures import style
 from transience.figures.curves import Tables
 from transience.figures.distances import draw_relative_distance
+from transience.figures.outcomes import SHAPES, draw_run, outcome_markers
 from transience.figures.style import DiversityScale
 
 ESTIMATE = "centred_llc"
 AT_ONCE = 1.0  # sequences: where n* = 0 is drawn on an axis that has no 0,
 BAND = 4.0  # in a band of this factor to both sides, the M one above the other
-SHAPES = {"left": "o", "stays": ">", "direct": "<"}
 ORDERINGS = {
     "crossover": "$n^*$ of eq. 8",
     "ratio": "Δλ / −Δℓ",
@@ -44,9 +42,7 @@ def departure(tables: Tables, window: int) -> Figure:
     style.diversity_key(figure, scale)
     style.marker_key(
         figure,
-        style.marker("o", "leaves ridge", markerfacecolor="white"),
-        style.marker(">", "still at ridge at the end"),
-        style.marker("<", "never at ridge"),
+        *outcome_markers(),
         style.marker("o", r"$\hat{λ}$ centred", color=style.TRAINED_COLOUR),
         style.marker("^", "paper's form", color=style.MUTED),
     )
@@ -68,7 +64,10 @@ def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale, *, o
     there = runs[shown]
     for row in there.itertuples():
         place = (scale.finite.index(row.num_tasks) + 0.5) / len(scale.finite)
-        _draw_run(axes, row, scale.colour(row.num_tasks), AT_ONCE * BAND ** (1.6 * place - 0.8))
+        at_once = AT_ONCE * BAND ** (1.6 * place - 0.8)
+        ends = (row.predicted_low, row.predicted_samples, row.predicted_high)
+        predicted = tuple(_shown(value, at_once) for value in ends)
+        draw_run(axes, row, predicted, scale.colour(row.num_tasks))
     axes.set_xscale("log")
     axes.set_yscale("log")
     ends = there[["observed_low", "observed_high", "predicted_high", "predicted_samples"]]
@@ -102,19 +101,11 @@ def _axis_of_predictions(axes: Axes, high: float) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _draw_run(axes: Axes, row: Any, colour: Any, at_once: float) -> None:
-    """One run: its bar to both sides, and a marker that says what became of it."""
-    x = row.observed_low if row.outcome == "stays" else row.observed_high
-    low, y, high = (
-        value if value > 0 and np.isfinite(value) else at_once if value == 0 else np.nan
-        for value in (row.predicted_low, row.predicted_samples, row.predicted_high)
-    )
-    if row.outcome == "left":
-        axes.plot([max(row.observed_low, 1), x], [y, y], color=colour, linewidth=0.9)
-    axes.plot([x, x], [low, high], color=colour, linewidth=0.9)
-    face = "white" if row.outcome == "left" else colour
-    shape = SHAPES[row.outcome]
-    axes.plot(x, y, shape, color=colour, markersize=4, markerfacecolor=face, markeredgewidth=0.9)
+def _shown(value: float, at_once: float) -> float:
+    """Where a prediction stands: n* = 0 in the band, none where there is none."""
+    if value == 0:
+        return at_once
+    return value if value > 0 and np.isfinite(value) else np.nan
 
 
 def _draw_correlations(axes: Axes, agreement: pd.DataFrame) -> None:

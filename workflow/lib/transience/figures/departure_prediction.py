@@ -1,7 +1,5 @@
 """Departures from ridge of runs held out, predicted by each theory and by M alone."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +8,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from transience.figures import style
 from transience.figures.curves import Tables
+from transience.figures.outcomes import draw_run, outcome_markers
 from transience.figures.style import DiversityScale
 
 PANELS = {
@@ -32,7 +31,6 @@ SCHEMES = {
     "num_tasks": ("o", style.TRAINED_COLOUR, "unseen M"),
     "seed": ("^", style.MUTED, "unseen seed"),
 }
-SHAPES = {"left": "o", "stays": ">", "direct": "<"}
 BEYOND = 100.0  # predictions farther than that from all departures stand at the edge
 EMPTY = "too few departures to predict others"
 
@@ -54,9 +52,7 @@ def departure_prediction(tables: Tables, window: int) -> Figure:
     style.diversity_key(figure, scale)
     style.marker_key(
         figure,
-        style.marker("o", "leaves ridge", markerfacecolor="white"),
-        style.marker(">", "still at ridge at the end"),
-        style.marker("<", "never at ridge"),
+        *outcome_markers(),
         *(style.marker(shape, words, color=colour) for shape, colour, words in SCHEMES.values()),
     )
     return figure
@@ -74,26 +70,14 @@ def _draw_law(axes: Axes, runs: pd.DataFrame, every: pd.DataFrame, scale: Divers
     low, high = seen.min() / 2, seen.max() * 2
     ends = low / BEYOND, high * BEYOND
     for row in runs.itertuples():
-        _draw_run(axes, row, scale.colour(row.num_tasks), ends)
+        interval = [row.predicted_low, row.predicted_samples, row.predicted_high]
+        predicted = tuple(np.clip(interval, ends[0] * 1.4, ends[1] / 1.4))
+        draw_run(axes, row, predicted, scale.colour(row.num_tasks))
     axes.plot([low, high], [low, high], color=style.MUTED, linewidth=0.8, linestyle="--", zorder=1)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=ends)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(numticks=5))
         axis.set_minor_formatter(NullFormatter())
-
-
-def _draw_run(axes: Axes, row: Any, colour: Any, ends: tuple[float, float]) -> None:
-    """One run: its interval, and a marker that says what became of it."""
-    x = row.observed_low if row.outcome == "stays" else row.observed_high
-    low, y, high = np.clip(
-        [row.predicted_low, row.predicted_samples, row.predicted_high], ends[0] * 1.4, ends[1] / 1.4
-    )
-    if row.outcome == "left":
-        axes.plot([row.observed_low, x], [y, y], color=colour, linewidth=0.9)
-    axes.plot([x, x], [low, high], color=colour, linewidth=0.9)
-    face = "white" if row.outcome == "left" else colour
-    shape = SHAPES[row.outcome]
-    axes.plot(x, y, shape, color=colour, markersize=4, markerfacecolor=face, markeredgewidth=0.9)
 
 
 def _draw_scores(axes: Axes, scores: pd.DataFrame) -> None:
