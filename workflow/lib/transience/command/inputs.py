@@ -108,7 +108,7 @@ def _number_problems(file: Any, name: str) -> Iterator[tuple[str, str]]:
 def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Rows of other runs than the metadata name; or not of all, in a table that must have rows."""
     from transience.files.metadata import values_of
-    from transience.files.tables import RUN_KEYS, schemas
+    from transience.files.tables import RUN_KEYS
     from transience.problem.diversity import format_num_tasks
 
     if not file.metadata.num_rows and metadata["table"] in OF_THE_LLC and not _is_off(metadata):
@@ -116,17 +116,23 @@ def _row_problems(file: Any, metadata: dict[str, Any]) -> Iterator[tuple[str, st
     keys = [key for key in RUN_KEYS if key in file.schema_arrow.names and key in metadata]
     if not keys or not file.metadata.num_rows:
         return
-    name, table = metadata["table"], file.read(columns=keys)
-    may_lack_runs = schemas()[name].may_be_empty and name not in OF_THE_LLC
+    table = file.read(columns=keys)
     for key in keys:
         values = table[key].unique().to_pylist()
         if key == "num_tasks" and not all(isinstance(value, float) for value in values):
             return  # another type, told by who reads it
         found = {format_num_tasks(v) if key == "num_tasks" else str(v) for v in values}
         wanted = {str(value) for value in values_of(metadata[key])}
-        if found - wanted or (wanted - found and not may_lack_runs):
+        if found - wanted or (wanted - found and not may_lack_runs(metadata["table"])):
             yield f"rows of {key} {_listed(wanted)}", f"those of {_listed(found)}"
             return
+
+
+def may_lack_runs(name: str) -> bool:
+    """Whether a table may have rows of some runs only, such as of those that left ridge."""
+    from transience.files.tables import schemas
+
+    return schemas()[name].may_be_empty and name not in OF_THE_LLC
 
 
 def _is_off(metadata: dict[str, Any]) -> bool:

@@ -36,8 +36,7 @@ def hessian_product(
     def product(direction: torch.Tensor) -> torch.Tensor:
         length = direction.norm()
         step = direction * (DISPLACEMENT / length)
-        ends = (model(vector + sign * step, xs, ys, gates)[1] for sign in (1, -1))
-        ahead, behind = ends
+        ahead, behind = (model(vector + sign * step, xs, ys, gates)[1] for sign in (1, -1))
         return (ahead - behind) * (length / (2 * DISPLACEMENT))
 
     return product

@@ -22,9 +22,8 @@ class BackgroundWriter:
         """Take over a writer, which none but the thread uses until `flush`."""
         self.writer, self.index = writer, writer.index
         self.thread = ThreadPoolExecutor(1, "checkpoints")
-        self.buffers: list[torch.Tensor] = []
+        self.buffers: deque[torch.Tensor] = deque()
         self.under_way: deque[Future[None]] = deque()
-        self.count = 0
 
     def write(self, step: int, vector: torch.Tensor) -> None:
         """Begin to write the parameters (P,) of one step, which may change from now on.
@@ -63,8 +62,9 @@ class BackgroundWriter:
         if len(self.buffers) < BUFFERS:
             pinned = vector.is_cuda
             self.buffers.append(torch.empty(len(vector), dtype=vector.dtype, pin_memory=pinned))
-        self.count += 1
-        return self.buffers[(self.count - 1) % BUFFERS]
+        else:
+            self.buffers.rotate(-1)
+        return self.buffers[-1]
 
 
 def _mark() -> torch.cuda.Event:

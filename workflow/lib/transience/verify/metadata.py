@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from transience.command.inputs import OF_THE_LLC
+from transience.command.inputs import may_lack_runs
 from transience.errors import InputError
 from transience.files.metadata import Metadata, check_runs, merge_metadata, values_of
 from transience.files.tables import RUN_KEYS, schemas
@@ -46,8 +46,7 @@ def row_problems(file: File, runs: Sequence[Run]) -> Iterator[str]:
         return
     expected = {tuple(run.keys[key] for key in keys) for run in runs}
     found = set(file.table()[keys].drop_duplicates().itertuples(index=False, name=None))
-    may_lack_runs = schemas()[file.name].may_be_empty and file.name not in OF_THE_LLC
-    missing = set() if may_lack_runs else expected - found
+    missing = set() if may_lack_runs(file.name) else expected - found
     parts = [f"no {_in_words(row)}" for row in sorted(missing)]
     parts += [f"also {_in_words(row)}" for row in sorted(found - expected)]
     if parts:
