@@ -23,7 +23,7 @@ from transience.training import cuda_graph
 from transience.training.cuda_graph import WARM_UP, Replayed
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
-from transience.training.step import Step, loss_and_gradient
+from transience.training.step import ISOLATED, Step, loss_and_gradient
 from transience.training.train import learning_rate, train
 
 RUN = small_run(seed=0, output_projection=True)
@@ -177,6 +177,7 @@ def test_a_warning_is_not_taken_for_a_failure(precision):
     go(step, step, 0)
 
 
+@pytest.mark.skipif(not ISOLATED, reason="needs PyTorch 2.13")
 def test_many_architectures_are_compiled_in_one_process():
     """More than the limit of recompilations of one function, for which all steps would count."""
     steps = [a_step(small_run(num_layers=1, mlp_width=4 + more))[0] for more in range(3)]

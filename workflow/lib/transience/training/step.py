@@ -1,5 +1,6 @@
 """One optimiser step, in a form that a CPU runs as it is and a GPU can replay."""
 
+import inspect
 import warnings
 
 import torch
@@ -12,6 +13,12 @@ from transience.problem.tasks import SequenceSampler
 from transience.training.arithmetic import products
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
+
+# Steps of many architectures in one process would meet a limit of recompilations, which PyTorch
+# before 2.13 sets for all of them together.
+ISOLATED = dict.fromkeys(
+    {"isolate_recompiles"} & inspect.signature(torch.compile).parameters.keys(), True
+)
 
 
 class Step:
@@ -45,16 +52,12 @@ class Step:
         self.optimiser.step()
 
     def compile(self, backend: str = "inductor") -> None:
-        """Fuse what lies between matrix products, by torch.compile.
-
-        Isolated: steps of many architectures in one process would meet a limit of recompilations.
-        """
+        """Fuse what lies between matrix products, by torch.compile."""
         batch = self.batches.draw()
         self.evaluate(self.vector, *batch)  # makes its work space, which is then compiled in
         self.evaluate = torch.compile(
-            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend,
-            isolate_recompiles=True,
-        )  # fmt: skip
+            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend, **ISOLATED
+        )
         try:
             with warnings.catch_warnings(), products(tf32=self.tf32):
                 warnings.simplefilter("default")  # where all are errors, compilation would fail
@@ -79,8 +82,13 @@ def loss_and_gradient(
     products use its tf32 units (`arithmetic`); a CPU has none and imitates their rounding.
     """
     on_gpu = device.type == "cuda"
-    rounding = {"bf16": torch.Tensor.bfloat16, "tf32": None if on_gpu else round_to_tf32}
+    rounding = {"bf16": _round_to_bf16, "tf32": None if on_gpu else round_to_tf32}
     return LossAndGradient(architecture, rounding.get(precision))
+
+
+def _round_to_bf16(x: torch.Tensor) -> torch.Tensor:
+    """A function of Python, as older compilers can't tell if a method of C is there."""
+    return x.bfloat16()
 
 
 def uses_tf32(precision: str, device: torch.device) -> bool:
