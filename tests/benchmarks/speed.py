@@ -23,7 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -105,14 +105,20 @@ def training(case: Case) -> Calls:
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
         return lambda: plain_step(model, optimizer, *case.draw(next(steps)))
 
-    def ours(precision: str) -> Callable[[], object]:
-        rare = {"num_steps": 10**9, "log_every": 10**9, "learning_rate": 1e-6, "warmup_steps": 0}
-        settings = case.training.model_copy(update=rare | {"precision": precision})
-        states = train(TrainingState.initial(case.start()), case.run, settings)
-        return lambda: next(states)
+    return both_plain(plain) | {name: our_step(case, name) for name in precisions(case.device)}
 
-    names = ["float32", "bf16"] + ["tf32"] * (case.device.type == "cuda")
-    return both_plain(plain) | {name: ours(name) for name in names}
+
+def our_step(case: Case, precision: str) -> Callable[[], object]:
+    """A step of training as the workflow does it, again and again; the loss is never logged."""
+    rare = {"num_steps": 10**9, "log_every": 10**9, "learning_rate": 1e-6, "warmup_steps": 0}
+    settings = case.training.model_copy(update=rare | {"precision": precision})
+    states = train(TrainingState.initial(case.start()), case.run, settings)
+    return lambda: next(states)
+
+
+def precisions(device: torch.device) -> list[str]:
+    """Those that a device has units for."""
+    return ["float32", "bf16"] + ["tf32"] * (device.type == "cuda")
 
 
 def evaluation(case: Case) -> Calls:
@@ -171,8 +177,48 @@ def both_plain(plain: Callable[[bool], Callable[[], object]]) -> Calls:
 # Floors
 
 
+@dataclass(frozen=True)
+class Work:
+    """A kind of work, and what a unit of it takes at least."""
+
+    contestants: Callable[[Case], Calls]
+    units: int  # of work a call
+    gradients: float  # a unit; 0 where there are predictions only
+    unit: str
+    moved: int  # numbers that a unit must read or write
+
+
+def works(case: Case) -> dict[str, Work]:
+    """All kinds of work, by name."""
+    size, numbers = len(case.start()), sum(tensor.numel() for tensor in case.draw())
+    chain_steps = CHAINS[case.device.type] * PROBE_EVERY
+    with_probe = 1 + 1 / PROBE_EVERY
+    return {
+        "training step": Work(training, 1, 1.0, "steps", 8 * size + numbers),
+        "evaluation": Work(evaluation, 1, 0.0, "sequences", size + numbers),
+        "SGLD step": Work(sgld, chain_steps, with_probe, "chain-steps", 7 * size + numbers),
+    }
+
+
+def floors(case: Case, work: Work, rates: dict[str, float]) -> dict[str, float]:
+    """Least seconds of a unit: for its products in each precision, for a `copy` of what moves."""
+    floating = operations(case, gradient=work.gradients > 0) * (work.gradients or 1)
+    amounts = {name: NUMBER * work.moved if name == "copy" else floating for name in rates}
+    return {name: amount / rates[name] for name, amount in amounts.items()}
+
+
 def operations(case: Case, *, gradient: bool) -> int:
-    """Floating-point operations of our matrix products, counted by PyTorch."""
+    """Floating-point operations of our matrix products, counted by PyTorch.
+
+    Counted for few sequences on a CPU: there are those of every sequence, and those of the weights.
+    """
+    few, more = (_counted(case, sequences, gradient) for sequences in (16, 32))
+    return few + (case.training.batch_size - 16) * (more - few) // 16
+
+
+def _counted(case: Case, sequences: int, gradient: bool) -> int:
+    training = case.training.model_copy(update={"batch_size": sequences})
+    case = replace(case, training=training, device=torch.device("cpu"))
     model = LossAndGradient(case.run.architecture)  # in float64, so all in PyTorch operations
     xs, ys = (tensor.double() for tensor in case.draw())
     start = case.start(torch.float64)
@@ -189,6 +235,19 @@ def products_in(work: Callable[[], object]) -> int:
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         work()
     return counter.get_total_flops()
+
+
+def measured_rates(device: torch.device) -> dict[str, float]:
+    """Operations a second of a large product in each precision, bytes a second of a large copy."""
+    rates = {
+        "float32": product_rate(torch.float32, device),
+        "bf16": product_rate(torch.bfloat16, device),
+        "copy": copy_rate(device),
+    }
+    if device.type == "cuda":
+        with products(tf32=True):
+            rates["tf32"] = product_rate(torch.float32, device)
+    return rates
 
 
 def product_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -243,34 +302,19 @@ HEADER = (
 
 def rows(name: str, case: Case, rates: dict[str, float]) -> list[str]:
     """Table rows of a model."""
-    size, numbers = len(case.start()), sum(tensor.numel() for tensor in case.draw())
-    batch = case.training.batch_size
-    kinds = (  # work, contestants, units of work and gradients a call, what is counted, traffic
-        ("training step", training, 1, 1.0, "steps", 8 * size + numbers),
-        ("evaluation", evaluation, 1, 0.0, "sequences", size + numbers),
-        (
-            "SGLD step",
-            sgld,
-            CHAINS[case.device.type] * PROBE_EVERY,
-            1 + 1 / PROBE_EVERY,
-            "chain-steps",
-            7 * size + numbers,
-        ),
-    )
-    table = []
-    for work, contestants, units, gradients, unit, moved in kinds:
-        times = medians(contestants(case), case.device)
-        plain = min(times.pop("plain, products"), times.pop("plain, fused")) / units
-        floating = operations(case, gradient=gradients > 0) * (gradients or 1)
-        memory = NUMBER * moved / rates["copy"]
+    batch, table = case.training.batch_size, []
+    for name_of_work, work in works(case).items():
+        times = medians(work.contestants(case), case.device)
+        plain = min(times.pop("plain, products"), times.pop("plain, fused")) / work.units
+        floor = floors(case, work, rates)
         for precision, ours in times.items():
-            ours /= units
-            products = floating / rates[precision]
-            count = batch / ours if unit == "sequences" else 1 / ours
+            ours /= work.units
+            count = batch / ours if work.unit == "sequences" else 1 / ours
             table.append(
-                f"| {name} | {batch} | {work} | {precision} | {1e3 * plain:.3g} "
-                f"| {1e3 * ours:.3g} | {plain / ours:.2f} | {count:.3g} {unit} "
-                f"| {1e3 * products:.3g} | {1e3 * memory:.3g} | {products / ours:.2f} |"
+                f"| {name} | {batch} | {name_of_work} | {precision} | {1e3 * plain:.3g} "
+                f"| {1e3 * ours:.3g} | {plain / ours:.2f} | {count:.3g} {work.unit} "
+                f"| {1e3 * floor[precision]:.3g} | {1e3 * floor['copy']:.3g} "
+                f"| {floor[precision] / ours:.2f} |"
             )
     return table
 
@@ -282,14 +326,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    rates = {
-        "float32": product_rate(torch.float32, flags.device),
-        "bf16": product_rate(torch.bfloat16, flags.device),
-        "copy": copy_rate(flags.device),
-    }
-    if flags.device.type == "cuda":
-        with products(tf32=True):
-            rates["tf32"] = product_rate(torch.float32, flags.device)
+    rates = measured_rates(flags.device)
     for name, rate in rates.items():
         print(f"{name}: {rate / 1e9:.0f} {'GB/s' if name == 'copy' else 'GFLOP/s, large product'}")
     print(f"\n{HEADER}\n{'|---' * HEADER.count(' | ')}|---|")
