@@ -31,10 +31,10 @@ class Plan:
     def on_gpu(self) -> bool:
         return self.device == "cuda"
 
-    @property
-    def asked(self) -> list[Any]:
-        """What a finished part must have been asked for to be taken as it is."""
-        return [self.size, self.device, list(self.num_tasks), self.steps]
+    def asked(self, part: str) -> list[Any]:
+        """What a part depends on: one that was finished for it is taken as it is."""
+        of_runs = [list(self.num_tasks), self.steps] if part == "run" else []
+        return [self.size, self.device, *of_runs]
 
     def seconds_left(self) -> float:
         return self.deadline - time.time()
@@ -46,7 +46,7 @@ class Record:
     def __init__(self, plan: Plan, part: str) -> None:
         """Read what an earlier call left."""
         self.part, self.path = part, plan.out / "parts" / f"{part}.json"
-        self.asked = plan.asked
+        self.asked = plan.asked(part)
         self.found: dict[str, Any] = {}
         if self.path.exists():
             self.found = json.loads(self.path.read_text())

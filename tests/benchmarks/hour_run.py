@@ -60,8 +60,8 @@ def run(plan: Plan, record: Record) -> None:
             if one in through and tables_are_old(through):
                 attempt("tables", table_jobs(through), record)
         record.finish()
-    except OutOfTimeError:
-        record.note("out of time; the next call goes on from here")
+    except OutOfTimeError as error:
+        record.note(f"{error}: the call is over; the next one goes on from there")
     for name, one in every.items():
         record.measure(name, summary(one))
 
@@ -155,13 +155,13 @@ class Job:
         """Run it to its end; OutOfTimeError if the call ends first, RuntimeError if it fails."""
         left = self.plan.seconds_left() - TO_SAVE
         if left < LEAST:
-            raise OutOfTimeError
+            raise OutOfTimeError(f"{self.module} not started")
         process = self.start()
         try:
             process.wait(left)
         except subprocess.TimeoutExpired:
             if stop(process) != 0:
-                raise OutOfTimeError from None
+                raise OutOfTimeError(self.last_line()) from None
         if process.returncode:
             raise RuntimeError(f"exit status {process.returncode}: {self.last_line()}")
 

@@ -18,7 +18,7 @@ def verdict(parts: dict[str, Found], left: list[str], asked: str) -> str:
     """Markdown of what the parts have found; ``left`` are those not asked for or not begun."""
     checks = [word for found in parts.values() for *_, word in found["checks"]]
     lines = ["# The first hour on a GPU", "", asked, *_machine(parts), ""]
-    said = "All checks hold" if holds(parts) else "NOT ALL IS WELL"
+    said = "All is well" if holds(parts) else "NOT ALL IS WELL"
     counts = ", ".join(f"{checks.count(word)} {word}" for word in dict.fromkeys(checks))
     unfinished = [*(part for part in parts if not parts[part]["finished"]), *left]
     lines += [f"**{said}**: {counts or 'no check was made'}."]

@@ -27,7 +27,8 @@ def call(folder: Path, *flags: str) -> subprocess.CompletedProcess:
     blocked.mkdir(exist_ok=True)
     (blocked / "snakemake.py").write_text("raise ImportError('Snakemake is not needed')")
     places = "--out", folder / "out", "--scratch", folder / "scratch"
-    hidden = {"PYTHONPATH": str(blocked), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join(filter(None, [str(blocked), os.environ.get("PYTHONPATH")]))
+    hidden = {"PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, SCRIPT, *places, "--size", "tiny", *flags],
         env=os.environ | hidden,
@@ -43,7 +44,7 @@ def test_all_parts_on_a_cpu(tmp_path):
     out = tmp_path / "out"
     text = (out / "verdict.md").read_text()
     assert first.stdout.endswith(text) and len(text.splitlines()) <= 60
-    assert "**All checks hold**: 10 OK, 3 needs a GPU." in text
+    assert "**All is well**: 10 OK, 3 needs a GPU." in text
     assert "Not finished" not in text
     found = json.loads((out / "verdict.json").read_text())
     assert found["holds"]
@@ -117,6 +118,8 @@ def test_a_part_is_finished_for_what_it_was_asked(plan):
     assert Record(plan, "run").finished
     other = Plan(plan.size, plan.device, ("8",), None, plan.out, plan.scratch, plan.deadline)
     assert not Record(other, "run").finished
+    begun(plan, "checks").finish()
+    assert Record(other, "checks").finished
     again = begun(plan, "run")
     assert "train" in again.found["seconds"] and not again.finished
 
@@ -162,7 +165,8 @@ def test_without_time_nothing_is_begun_and_the_record_says_so(plan):
     hour_run.run(late, record)
     assert not record.found["finished"] and not record.found["failures"]
     assert record.found["measured"] == {"M=4": {}, "M=inf": {}}
-    assert "next call goes on" in record.found["notes"][0]
+    (note,) = record.found["notes"]
+    assert note.startswith("transience.training not started: the call is over")
     assert not plan.scratch.exists()
 
 
