@@ -15,8 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from transience.errors import InputError
-from transience.model import loss_and_gradient as gradients
-from transience.model.operations import TorchOperations
 from transience.model.transformer import initial_parameters
 from transience.problem.tasks import SequenceSampler
 from transience.training import cuda_graph
@@ -77,17 +75,11 @@ class SideStream:
         pass
 
 
-@pytest.fixture(autouse=True)
-def without_kernels(monkeypatch):
-    """PyTorch operations on the CPU too, as on a GPU."""
-    monkeypatch.setattr(gradients, "_operations_for", lambda tensor: TorchOperations)
-
-
 def a_step(run=RUN, precision="float32"):
-    """A step and its state."""
+    """A step that computes as a GPU's does, on the CPU, and its state."""
     state = TrainingState.initial(initial_parameters(run.architecture, 0))
     batches = SequenceSampler(tasks=run.tasks(), num_sequences=16, **TASK)
-    model = loss_and_gradient(run.architecture, precision, torch.device("cpu"))
+    model = loss_and_gradient(run.architecture, precision, torch.device("cuda"))
     settings = SETTINGS.model_copy(update={"precision": precision})
     return Step(state, batches, model, settings), state
 

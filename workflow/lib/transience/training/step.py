@@ -6,6 +6,7 @@ import warnings
 import torch
 
 from transience.errors import InputError
+from transience.model.autograd import AutogradLossAndGradient
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.operations import round_to_tf32
 from transience.model.transformer import Architecture
@@ -32,7 +33,7 @@ class Step:
         self,
         state: TrainingState,
         batches: SequenceSampler,
-        evaluate: LossAndGradient,
+        evaluate: LossAndGradient | AutogradLossAndGradient,
         settings: TrainingSettings,
     ) -> None:
         """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
@@ -54,10 +55,12 @@ class Step:
     def compile(self, backend: str = "inductor") -> None:
         """Fuse what lies between matrix products, by torch.compile."""
         batch = self.batches.draw()
-        self.evaluate(self.vector, *batch)  # makes its work space, which is then compiled in
+        # Kernels not by their time in a trial, else a resumed run might round as no other does
+        chosen = {"options": {"deterministic": True}} if backend == "inductor" else {}
         self.evaluate = torch.compile(
-            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend, **ISOLATED
-        )
+            self.evaluate.__call__, fullgraph=True, dynamic=False, backend=backend,
+            **chosen, **ISOLATED,
+        )  # fmt: skip
         try:
             with warnings.catch_warnings(), products(tf32=self.tf32):
                 warnings.simplefilter("default")  # where all are errors, compilation would fail
@@ -74,25 +77,23 @@ class Step:
 
 def loss_and_gradient(
     architecture: Architecture, precision: str, device: torch.device
-) -> LossAndGradient:
+) -> LossAndGradient | AutogradLossAndGradient:
     """Choose how a step computes: (vector, xs, ys) -> (losses (B,), gradient (P,)).
 
-    tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results too. Weights,
-    gradients and what lies between the products stay float32. On a GPU a step lets all other
-    products use its tf32 units (`arithmetic`); a CPU has none and imitates their rounding.
+    On a CPU, tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results
+    too; what lies between the products stays float32. On a GPU, bf16 is the dtype of activations
+    too, and otherwise a step lets its products use tf32 units (`arithmetic`). Weights, gradients
+    of them and Adam's moments are always float32.
     """
-    on_gpu = device.type == "cuda"
-    rounding = {"bf16": _round_to_bf16, "tf32": None if on_gpu else round_to_tf32}
+    if device.type == "cuda":
+        dtype = torch.bfloat16 if precision == "bf16" else None
+        return AutogradLossAndGradient(architecture, dtype)
+    rounding = {"bf16": torch.Tensor.bfloat16, "tf32": round_to_tf32}
     return LossAndGradient(architecture, rounding.get(precision))
 
 
-def _round_to_bf16(x: torch.Tensor) -> torch.Tensor:
-    """A function of Python, as older compilers can't tell if a method of C is there."""
-    return x.bfloat16()
-
-
 def uses_tf32(precision: str, device: torch.device) -> bool:
-    """Whether products that a step's rounding leaves in float32 use the units of a GPU for tf32."""
+    """Whether products that a step leaves in float32 use the units of a GPU for tf32."""
     return device.type == "cuda" and precision != "float32"
 
 
