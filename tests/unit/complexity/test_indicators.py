@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from fake_cuda import fake_cuda
+from recording import in_place_of_cuda_graphs
 from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
@@ -24,6 +25,7 @@ from transience.model.transformer import (
     sequence_losses,
     unflatten,
 )
+from transience.training.cuda_graph import WARM_UP
 
 SMALLER = {"width": 4, "num_layers": 1, "mlp_width": 4}
 RUN = small_run(**SMALLER)
@@ -210,6 +212,23 @@ def test_nothing_waits_for_the_device():
         found = indicators.indicators(model, model.losses, vector, probes, SCALES)
         assert found.shape == (2, len(indicators.INDICATORS)) and found.dtype == torch.float64
         assert found.device == vector.device
+
+
+def test_recorded_once_they_are_those_of_every_checkpoint(monkeypatch):
+    """To the bit, by what stands in for a CUDA graph on a CPU."""
+    in_place_of_cuda_graphs(monkeypatch)
+    vector, (xs, ys) = transformer()
+    batches = [(xs[:4], ys[:4]), (xs[2:], ys[2:])]
+    probes = indicators.draw_probes(batches, vector, SCALES, seed=0)
+    model = LossAndGradient(ARCHITECTURE)
+    recorded = indicators.Recorded(model, probes, SCALES)
+    found, expected = [], []
+    for number in range(WARM_UP + 4):
+        w = vector + 0.1 * numbers(len(vector), seed=number)
+        found.append(recorded(w))
+        expected.append(indicators.indicators(model, model.losses, w, probes, SCALES))
+    assert torch.stack(found).equal(torch.stack(expected))
+    assert recorded.launch.graph is not None
 
 
 # The command

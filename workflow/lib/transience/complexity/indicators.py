@@ -28,6 +28,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,7 @@ from transience.model.settings import ModelSettings
 from transience.problem.randomness import generator
 from transience.problem.settings import TaskSettings
 from transience.run import Run
+from transience.training.cuda_graph import Replayed
 
 # δ, in units of weight (ours have a root mean square of 0.1 to 0.3). On six checkpoints: kinks
 # of ReLU between the two points add noise that grows as δ falls, and at 1e-4 it swamps the trace
@@ -133,6 +135,30 @@ def _indicators(
     return [loss, noise, noise / loss, first @ second, trace, scales.nbeta * rise]
 
 
+class Recorded:
+    """`indicators` of one checkpoint after another, each as one launch on a GPU.
+
+    They are thousands of short operations, and to launch them one by one would take a host longer
+    than the GPU needs for them.
+    """
+
+    def __init__(
+        self, model: LossAndGradient, probes: Sequence[Probe], scales: PerturbationScales
+    ) -> None:
+        """Fix all but the weights."""
+        self.arguments = model, model.losses, torch.empty_like(probes[0].short), probes, scales
+        self.launch = Replayed(self._measure, ())
+
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Indicators at w (P,)."""
+        self.arguments[2].copy_(vector)
+        self.launch()
+        return self.found.clone()  # the next launch writes there again
+
+    def _measure(self) -> None:
+        self.found = indicators(*self.arguments)
+
+
 def second_difference(
     losses_of: Losses,
     vector: torch.Tensor,
@@ -181,13 +207,13 @@ def measure_run(
     probes = draw_probes(batches, like, scales, seed=run.seed)
     vectors = on_device(reader.parameters, len(reader), device)
     progress = Progress(len(reader), label("indicators", run), "checkpoint")
-    together = TOGETHER if device.type == "cuda" else 1
+    on_gpu = device.type == "cuda"
+    plain = partial(indicators, model, model.losses, probes=probes, scales=scales)
+    measure = Recorded(model, probes, scales) if on_gpu else plain
+    together = TOGETHER if on_gpu else 1
     for first in range(0, len(reader), together):
         steps = reader.steps[first : first + together]
-        found = [
-            indicators(model, model.losses, vector, probes, scales)
-            for vector in itertools.islice(vectors, len(steps))
-        ]
+        found = [measure(vector) for vector in itertools.islice(vectors, len(steps))]
         fetched = torch.stack(found).cpu().numpy()
         _check_losses(fetched[..., 0].mean(axis=1), steps, reader)
         progress.update(first + len(steps))
