@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_leaves
 
 # PyTorch operations that make no work for a device
 FREE = {"alias", "detach", "empty", "empty_like", "empty_strided", "lift_fresh", "new_empty"}
-PRODUCTS = ("mm", "bmm", "addmm", "addmm_", "baddbmm", "_scaled_dot_product")
-UNFUSED = ("native_layer_norm", "_softmax", "_fused_rms_norm")  # and their backward passes
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "_scaled_dot_product")  # how their names begin
+UNFUSED = ("native_layer_norm", "_softmax")  # the same; with their backward passes
 
 
 class Rates(NamedTuple):
-    """Of a machine; a second's worth of each, but for the two times."""
+    """Of a machine: what it does in a second, and three times."""
 
     bf16: float = 790e12  # operations of a large matrix product
     tf32: float = 380e12
