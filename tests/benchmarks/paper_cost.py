@@ -1,14 +1,17 @@
 """What a run of the paper's sweep costs on this machine: time of each rule, peak memory, disk.
 
-    .venv/bin/python tests/benchmarks/paper_cost.py         # or: paper_cost.py cuda
+    .venv/bin/python tests/benchmarks/paper_cost.py     # or: paper_cost.py cuda --save cost.json
 
 Runs one M of config/paper.yaml through the workflow, one job at a time, with few steps, checkpoints
 and draws, and again with more, and scales what Snakemake's benchmark files say to the whole. A unit
 costs the difference of the two over the difference of their units; what is left over is paid once a
-job: to start, and on a GPU to compile. Takes some minutes.
+job: to start, and on a GPU to compile. Takes some minutes. What ``--save`` writes is read by
+`gpu_plan.py --measured`.
 """
 
+import argparse
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -126,17 +129,29 @@ def costs(whole: dict, device: str) -> dict[str, Cost]:
     return {rule: cost(two) for rule, two in lengths.items()}
 
 
+def save(found: dict[str, Cost], path: Path) -> None:
+    """Seconds of each rule, as JSON."""
+    seconds = {rule: {"unit": one.unit, "start": one.start} for rule, one in found.items()}
+    path.write_text(json.dumps(seconds, indent=1))
+
+
 def main() -> None:
     """Print a Markdown table."""
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("device", nargs="?", default="cpu", choices=LONGER)
+    parser.add_argument("--save", type=Path, metavar="FILE", help="JSON: seconds by rule")
+    flags = parser.parse_args()
     whole = completed(load(str(ROOT / "config/paper.yaml")))
+    found = costs(whole, flags.device)
+    if flags.save:
+        save(found, flags.save)
     print("| rule | s to start | s a unit | units of a run | hours of a run | peak memory |")
     print("|---|---|---|---|---|---|")
-    for rule, found in costs(whole, device).items():
+    for rule, one in found.items():
         wanted = units(whole)[rule]
         print(
-            f"| {rule} | {found.start:.0f} | {found.unit:.3g} | {wanted} | "
-            f"{found.hours(wanted):.1f} | {found.megabytes / 1000:.1f} GB |"
+            f"| {rule} | {one.start:.0f} | {one.unit:.3g} | {wanted} | "
+            f"{one.hours(wanted):.1f} | {one.megabytes / 1000:.1f} GB |"
         )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from fake_cuda import fake_cuda
+from recording import in_place_of_cuda_graphs
 from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity import indicators
 from transience.complexity.estimator import flatten
 from transience.complexity.settings import PerturbationScales
-from transience.errors import InputError
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 from transience.model.loss_and_gradient import LossAndGradient
@@ -24,6 +25,7 @@ from transience.model.transformer import (
     sequence_losses,
     unflatten,
 )
+from transience.training.cuda_graph import WARM_UP
 
 SMALLER = {"width": 4, "num_layers": 1, "mlp_width": 4}
 RUN = small_run(**SMALLER)
@@ -39,8 +41,13 @@ SCALES = PerturbationScales(**SECTIONS["llc"])
 
 def measure(loss, parameters, batches, scales=SCALES) -> pd.DataFrame:
     losses_of, value_and_gradient, vector = flatten(loss, parameters)
-    found = indicators.indicators(value_and_gradient, losses_of, vector, batches, scales, seed=0)
-    return found.set_index("indicator")
+    return measured(value_and_gradient, losses_of, vector, batches, scales, seed=0)
+
+
+def measured(value_and_gradient, losses_of, vector, batches, scales, *, seed) -> pd.DataFrame:
+    probes = indicators.draw_probes(batches, vector, scales, seed=seed)
+    found = indicators.indicators(value_and_gradient, losses_of, vector, probes, scales)
+    return indicators.summed_up(found.detach().numpy()[None]).set_index("indicator")
 
 
 def numbers(*size: int, seed: int = 0) -> torch.Tensor:
@@ -113,8 +120,7 @@ def losses_of(vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch
 
 def measure_transformer(vector: torch.Tensor, batches: list, seed: int = 0) -> pd.DataFrame:
     model = LossAndGradient(ARCHITECTURE)
-    found = indicators.indicators(model, losses_of, vector, batches, SCALES, seed=seed)
-    return found.set_index("indicator")
+    return measured(model, losses_of, vector, batches, SCALES, seed=seed)
 
 
 def test_gradients_against_those_of_each_sequence():
@@ -138,7 +144,7 @@ def test_gradients_against_those_of_each_sequence():
 def test_curvature_against_the_dense_hessian():
     """In double precision, and in the single precision in which checkpoints come."""
     vector, batch = transformer()
-    loss = losses_of(vector, *batch).mean().item()
+    loss = losses_of(vector, *batch).mean()
     hessian = torch.autograd.functional.hessian(lambda w: losses_of(w, *batch).mean(), vector)
     found = measure_transformer(vector, [batch] * 60).loc["hessian_trace"]
     assert abs(found["value"] - hessian.trace().item()) < 4 * found["standard_error"]
@@ -149,10 +155,10 @@ def test_curvature_against_the_dense_hessian():
         d = indicators.DISPLACEMENT * numbers(len(vector), seed=seed).sign()
         expected = (d @ hessian @ d).item()
         exact = indicators.second_difference(losses_of, vector, d, batch, loss)
-        assert exact == pytest.approx(expected, rel=1e-3)
+        assert exact.item() == pytest.approx(expected, rel=1e-3)
         single = [tensor.float() for tensor in (vector, d, *batch)]
         rounded = indicators.second_difference(losses_of, *single[:2], tuple(single[2:]), loss)
-        assert rounded == pytest.approx(expected, abs=0.05 * abs(expected))
+        assert rounded.item() == pytest.approx(expected, abs=0.05 * abs(expected))
 
 
 def test_relative_noise_is_that_over_the_loss():
@@ -184,11 +190,45 @@ def test_without_a_pull_there_is_no_perturbation():
     }
 
 
-def test_a_loss_that_is_not_finite_is_refused():
-    vector, batch = transformer()
-    vector[0] = math.nan
-    with pytest.raises(InputError, match="loss: expected finite values, found a mean of nan"):
-        measure_transformer(vector, [batch])
+def test_checkpoints_summed_up_together_or_alone_give_the_same_bits():
+    found = numbers(5, 9, 7).numpy()
+    found[:, :, 5] = math.nan
+    alone = [indicators.summed_up(one[None]) for one in found]
+    pd.testing.assert_frame_equal(
+        indicators.summed_up(found), pd.concat(alone, ignore_index=True), check_exact=True
+    )
+    one = pd.DataFrame(found[3], columns=list(indicators.INDICATORS))
+    assert alone[3]["value"].equals(one.mean().reset_index(drop=True))
+    assert alone[3]["standard_error"].equals(one.sem(ddof=1).reset_index(drop=True))
+
+
+def test_nothing_waits_for_the_device():
+    """Numbers of tensors without any would be asked for; on a GPU that is not there."""
+    sizes = [tensor.shape for tensor in (transformer()[0], *transformer()[1])]
+    with fake_cuda():
+        vector, *batch = (torch.empty(size, device="cuda:0") for size in sizes)
+        probes = [indicators.Probe(tuple(batch), vector * 1e-3, vector * 1e-2)] * 2
+        model = LossAndGradient(ARCHITECTURE)
+        found = indicators.indicators(model, model.losses, vector, probes, SCALES)
+        assert found.shape == (2, len(indicators.INDICATORS)) and found.dtype == torch.float64
+        assert found.device == vector.device
+
+
+def test_recorded_once_they_are_those_of_every_checkpoint(monkeypatch):
+    """To the bit, by what stands in for a CUDA graph on a CPU."""
+    in_place_of_cuda_graphs(monkeypatch)
+    vector, (xs, ys) = transformer()
+    batches = [(xs[:4], ys[:4]), (xs[2:], ys[2:])]
+    probes = indicators.draw_probes(batches, vector, SCALES, seed=0)
+    model = LossAndGradient(ARCHITECTURE)
+    recorded = indicators.Recorded(model, probes, SCALES)
+    found, expected = [], []
+    for number in range(WARM_UP + 4):
+        w = vector + 0.1 * numbers(len(vector), seed=number)
+        found.append(recorded(w))
+        expected.append(indicators.indicators(model, model.losses, w, probes, SCALES))
+    assert torch.stack(found).equal(torch.stack(expected))
+    assert recorded.launch.graph is not None
 
 
 # The command

@@ -1,16 +1,18 @@
 """The test sets, and the measures on them."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
 import torch
+from fake_cuda import fake_cuda
 from small import TASK, small_run
 
 from transience.evaluation.evaluate import DISTRIBUTIONS, EvaluationSet, evaluate, evaluation_sets
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.model.loss_and_gradient import LossAndGradient
-from transience.model.transformer import initial_parameters, predict, unflatten
+from transience.model.transformer import initial_parameters, num_parameters, predict, unflatten
 from transience.problem import ideal_predictors
 from transience.problem.tasks import sample_sequences, task_set
 
@@ -94,3 +96,36 @@ def test_every_checkpoint_is_measured_on_every_set():
             np.testing.assert_allclose(found[c, d], expected, rtol=1e-4, atol=1e-6)
         expected = predict(parameters, sets["probe"].xs, sets["probe"].ys, architecture)
         np.testing.assert_allclose(probe[c], expected.flatten(), rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_waits_for_the_device_until_the_end(monkeypatch):
+    """On a GPU that is not there, which refuses to tell a number and to become a NumPy array."""
+    run, on = small_run(), {"device": "cuda:0"}
+    P, taken, fetched = num_parameters(run.architecture), [], []
+    with fake_cuda():
+        sets = {
+            name: EvaluationSet(torch.empty(5, K, D, **on), *torch.empty(3, 5, K, **on))
+            for name in (*DISTRIBUTIONS, "probe")
+        }
+        vectors = (taken.append(n) or torch.empty(P, **on) for n in range(3))
+        cpu = torch.Tensor.cpu
+        monkeypatch.setattr(torch.Tensor, "cpu", lambda x: fetched.append(len(taken)) or cpu(x))
+        with pytest.raises(RuntimeError, match="numpy"):
+            evaluate(vectors, sets, LossAndGradient(run.architecture).predict)
+    assert taken == [0, 1, 2] and set(fetched) == {3}
+
+
+def test_what_is_kept_of_a_checkpoint_is_its_probe_alone():
+    """Not the predictions on all sets, of which the probe is a part."""
+    kept = []
+
+    def predict(vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
+        kept.append(weakref.ref(made := torch.zeros_like(ys)))
+        return made
+
+    def vectors():
+        for _ in range(3):
+            yield torch.zeros(1)
+            assert sum(one() is not None for one in kept) <= 1
+
+    evaluate(vectors(), sets_of(), predict)

@@ -1,18 +1,14 @@
 """The training step as a GPU runs it: compiled, recorded once, replayed.
 
-What can be tested without a GPU is that the step *can* be recorded: `Recording` repeats PyTorch
-operations on the very tensors they had, as a CUDA graph does, so a number that Python computed
-for one step and that is not in a tensor would be repeated with them.
+What can be tested without a GPU is that the step *can* be recorded, see `recording`.
 """
 
-import contextlib
 import warnings
 
 import pytest
 import torch
+from recording import in_place_of_cuda_graphs
 from small import TASK, small_run
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from transience.errors import InputError
 from transience.model.transformer import initial_parameters
@@ -32,47 +28,9 @@ SETTINGS = TrainingSettings(
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-class Recording(TorchDispatchMode):
-    """Stands in for a CUDA graph and the context that records it."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls, self.generators = [], []
-
-    def register_generator_state(self, generator):
-        self.generators.append(generator)
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        if function is torch.ops.aten._local_scalar_dense.default:
-            raise AssertionError("the host waits for a number of the device")
-        given = (options or {}).get("generator")
-        seeds = {one.initial_seed() for one in self.generators}  # each has its own
-        assert given is None or given.initial_seed() in seeds
-        results = function(*arguments, **(options or {}))
-        self.calls.append((function, arguments, options or {}, results))
-        return results
-
-    def replay(self):
-        for function, arguments, options, kept in self.calls:
-            again = function(*arguments, **options)
-            for old, new in zip(tree_leaves(kept), tree_leaves(again), strict=True):
-                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
-
-
 @pytest.fixture
 def recording(monkeypatch):
-    """Let a `Recording` on the CPU take the place of CUDA's graphs; recording itself is undone."""
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recording)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: SideStream())
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SideStream())
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "graph", lambda graph, **_: graph)
-
-
-class SideStream:
-    def wait_stream(self, other):
-        pass
+    in_place_of_cuda_graphs(monkeypatch)
 
 
 def a_step(run=RUN, precision="float32"):

@@ -24,9 +24,13 @@ halves at w:
 Both signs of a direction share a minibatch, so linear terms and most minibatch noise cancel.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -38,12 +42,14 @@ from transience.complexity.settings import IndicatorSettings, PerturbationScales
 from transience.complexity.sgld import Batch, Losses, ValueAndGradient
 from transience.errors import InputError
 from transience.files.checkpoints import CheckpointReader
+from transience.files.read_ahead import on_device
 from transience.files.tables import write_table
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.settings import ModelSettings
 from transience.problem.randomness import generator
 from transience.problem.settings import TaskSettings
 from transience.run import Run
+from transience.training.cuda_graph import Replayed
 
 # δ, in units of weight (ours have a root mean square of 0.1 to 0.3). On six checkpoints: kinks
 # of ReLU between the two points add noise that grows as δ falls, and at 1e-4 it swamps the trace
@@ -52,85 +58,138 @@ from transience.run import Run
 DISPLACEMENT = 3e-3
 
 
+INDICATORS = (
+    *("batch_loss", "gradient_noise", "relative_gradient_noise", "squared_gradient"),
+    *("hessian_trace", "perturbation_rise", "squared_weight_norm"),
+)
+# Checkpoints whose numbers a GPU hands over at once; in between the host does not wait for it.
+TOGETHER = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A minibatch, and displacements of the weights in a random direction each."""
+
+    batch: Batch
+    short: torch.Tensor  # δξ with signs ξ (P,)
+    long: torch.Tensor  # ξ/√γ with normal ξ (P,), NaN where γ = 0
+
+
+def draw_probes(
+    batches: Sequence[Batch], like: torch.Tensor, scales: PerturbationScales, *, seed: int
+) -> list[Probe]:
+    """A probe for each minibatch, in the size, precision and on the device of weights (P,)."""
+    size, kind = like.shape, {"dtype": like.dtype, "device": like.device}
+    probes = []
+    for number, batch in enumerate(batches):
+        draws = generator(seed, "indicators", number, device=like.device)
+        signs = torch.randint(0, 2, size, generator=draws, **kind) * 2 - 1
+        normal = torch.randn(size, generator=draws, **kind)
+        scaled = normal / math.sqrt(scales.gamma or math.nan)
+        probes.append(Probe(batch, DISPLACEMENT * signs, scaled))
+    return probes
+
+
 def indicators(
     value_and_gradient: ValueAndGradient,
     losses_of: Losses,
     vector: torch.Tensor,
-    batches: Sequence[Batch],
+    probes: Sequence[Probe],
     scales: PerturbationScales,
-    *,
-    seed: int,
-) -> pd.DataFrame:
-    """Measure all indicators at w with one probe for each minibatch.
+) -> torch.Tensor:
+    """Measure all indicators at w by each probe, without waiting for the device.
 
     Args:
         value_and_gradient: (w (P,), *batch) -> per-sample losses (B,), gradient (P,) of their mean.
         losses_of: (w (P,), *batch) -> per-sample losses (B,).
         vector: w (P,).
-        batches: minibatches of an even number of samples.
+        probes: of `draw_probes`, from minibatches of an even number of samples.
         scales: nβ and γ of the LLC that `perturbation_rise` is compared with.
-        seed: of the directions.
 
     Returns:
-        One row an indicator, with columns indicator, value, standard_error (from the spread of the
-        probes; missing if there is one only) and num_probes.
-
-    InputError if the loss at w is not finite.
+        `INDICATORS` in their order, float64 (probes, indicators), on the device.
     """
-    probes = []
-    for number, batch in enumerate(batches):
-        directions = generator(seed, "indicators", number, device=vector.device)
-        probes.append(_probe(value_and_gradient, losses_of, vector, batch, directions, scales))
-    frame = pd.DataFrame(probes)
-    measured = {
-        "value": frame.mean(),
-        "standard_error": frame.std() / math.sqrt(len(frame)),
-        "num_probes": len(frame),
-    }
-    return pd.DataFrame(measured).rename_axis("indicator").reset_index()
+    squared_weight_norm = vector.double().square().sum()
+    rows = []
+    for probe in probes:
+        found = _indicators(value_and_gradient, losses_of, vector, probe, scales)
+        rows.append(torch.stack([*found, squared_weight_norm]))
+    return torch.stack(rows)
 
 
-def _probe(
+def _indicators(
     value_and_gradient: ValueAndGradient,
     losses_of: Losses,
     vector: torch.Tensor,
-    batch: Batch,
-    directions: torch.Generator,
+    probe: Probe,
     scales: PerturbationScales,
-) -> dict[str, float]:
-    """All indicators from one minibatch and one direction each."""
-    halves = zip(*(tensor.chunk(2) for tensor in batch), strict=True)
+) -> list[torch.Tensor]:
+    """All indicators of one probe but the norm of the weights, which it has no part in."""
+    halves = zip(*(tensor.chunk(2) for tensor in probe.batch), strict=True)
     losses, gradients = zip(*(value_and_gradient(vector, *half) for half in halves), strict=True)
     first, second = (gradient.double() for gradient in gradients)
-    loss = torch.cat(losses).double().mean().item()
-    if not math.isfinite(loss):
-        raise InputError(f"loss: expected finite values, found a mean of {loss}")
+    loss = torch.cat(losses).double().mean()
+    trace = second_difference(losses_of, vector, probe.short, probe.batch, loss) / DISPLACEMENT**2
+    rise = second_difference(losses_of, vector, probe.long, probe.batch, loss) / 2
+    noise = len(probe.batch[0]) / 4 * (first - second).square().sum()
+    return [loss, noise, noise / loss, first @ second, trace, scales.nbeta * rise]
 
-    like = {"generator": directions, "dtype": vector.dtype, "device": vector.device}
-    signs = torch.randint(0, 2, vector.shape, **like) * 2 - 1
-    normal = torch.randn(vector.shape, **like) / math.sqrt(scales.gamma or math.nan)
-    trace = (
-        second_difference(losses_of, vector, DISPLACEMENT * signs, batch, loss) / DISPLACEMENT**2
-    )
-    rise = second_difference(losses_of, vector, normal, batch, loss) / 2
-    noise = len(batch[0]) / 4 * (first - second).square().sum().item()
-    return {
-        "batch_loss": loss,
-        "gradient_noise": noise,
-        "relative_gradient_noise": noise / loss,
-        "squared_gradient": (first @ second).item(),
-        "hessian_trace": trace,
-        "perturbation_rise": scales.nbeta * rise,
-        "squared_weight_norm": vector.double().square().sum().item(),
-    }
+
+class Recorded:
+    """`indicators` of one checkpoint after another, each as one launch on a GPU.
+
+    They are thousands of short operations, and to launch them one by one would take a host longer
+    than the GPU needs for them.
+    """
+
+    def __init__(
+        self, model: LossAndGradient, probes: Sequence[Probe], scales: PerturbationScales
+    ) -> None:
+        """Fix all but the weights."""
+        self.arguments = model, model.losses, torch.empty_like(probes[0].short), probes, scales
+        self.launch = Replayed(self._measure, ())
+
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Indicators at w (P,)."""
+        self.arguments[2].copy_(vector)
+        self.launch()
+        return self.found.clone()  # the next launch writes there again
+
+    def _measure(self) -> None:
+        self.found = indicators(*self.arguments)
 
 
 def second_difference(
-    losses_of: Losses, vector: torch.Tensor, displacement: torch.Tensor, batch: Batch, loss: float
-) -> float:
-    """L(w + d) + L(w - d) - 2 L(w): for a small displacement d (P,) it is d·H d."""
-    ends = (vector + displacement, vector - displacement)
-    return sum(losses_of(end, *batch).double().mean().item() for end in ends) - 2 * loss
+    losses_of: Losses,
+    vector: torch.Tensor,
+    displacement: torch.Tensor,
+    batch: Batch,
+    loss: torch.Tensor,
+) -> torch.Tensor:
+    """L(w + d) + L(w - d) - 2 L(w), float64 (): for a small displacement d (P,) it is d·H d."""
+    ahead, behind = (
+        losses_of(end, *batch).double().mean()
+        for end in (vector + displacement, vector - displacement)
+    )
+    return ahead + behind - 2 * loss
+
+
+def summed_up(found: np.ndarray) -> pd.DataFrame:
+    """One row an indicator of each checkpoint, of indicators (C, probes, indicators).
+
+    Columns indicator, value (mean over probes), standard_error (from their spread; missing if there
+    is one only) and num_probes.
+    """
+    num_checkpoints, num_probes, _ = found.shape
+    by_probe = np.moveaxis(found, 1, 2).reshape(-1, num_probes).T
+    frame = pd.DataFrame(by_probe)
+    measured = {
+        "indicator": np.tile(INDICATORS, num_checkpoints),
+        "value": frame.mean(),
+        "standard_error": frame.std() / math.sqrt(num_probes),
+        "num_probes": num_probes,
+    }
+    return pd.DataFrame(measured)
 
 
 def measure_run(
@@ -140,19 +199,34 @@ def measure_run(
     scales: PerturbationScales,
     device: torch.device,
 ) -> Iterator[pd.DataFrame]:
-    """Indicators of a run, a table for each checkpoint."""
+    """Indicators of a run, a table for every few checkpoints; InputError at a loss not finite."""
     model = LossAndGradient(run.architecture)
     size = {"num_sequences": settings.batch_size, "device": device}
-    batches = [run.sequences("indicators", probe, **size) for probe in range(settings.num_probes)]
+    batches = [run.sequences("indicators", number, **size) for number in range(settings.num_probes)]
+    like = torch.empty(reader.num_parameters, device=device)
+    probes = draw_probes(batches, like, scales, seed=run.seed)
+    vectors = on_device(reader.parameters, len(reader), device)
     progress = Progress(len(reader), label("indicators", run), "checkpoint")
-    for index, step in enumerate(reader.steps):
-        vector = reader.parameters(index).to(device)
-        try:
-            found = indicators(model, model.losses, vector, batches, scales, seed=run.seed)
-        except InputError as error:
-            raise InputError(f"{reader.path}, step {step}: {error}") from None
-        progress.update(index + 1)
-        yield found.assign(**run.keys, step=step)
+    on_gpu = device.type == "cuda"
+    plain = partial(indicators, model, model.losses, probes=probes, scales=scales)
+    measure = Recorded(model, probes, scales) if on_gpu else plain
+    together = TOGETHER if on_gpu else 1
+    for first in range(0, len(reader), together):
+        steps = reader.steps[first : first + together]
+        found = [measure(vector) for vector in itertools.islice(vectors, len(steps))]
+        fetched = torch.stack(found).cpu().numpy()
+        _check_losses(fetched[..., 0].mean(axis=1), steps, reader)
+        progress.update(first + len(steps))
+        yield summed_up(fetched).assign(**run.keys, step=np.repeat(steps, len(INDICATORS)))
+
+
+def _check_losses(losses: np.ndarray, steps: Sequence[int], reader: CheckpointReader) -> None:
+    """InputError if the loss (C,) at any checkpoint is not finite."""
+    for step, loss in zip(steps, losses, strict=True):
+        if not math.isfinite(loss):
+            raise InputError(
+                f"{reader.path}, step {step}: loss: expected finite values, found a mean of {loss}"
+            )
 
 
 class IndicatorReads(flags.Reads):

@@ -13,6 +13,7 @@ from transience.evaluation.evaluate import evaluate, evaluation_sets
 from transience.evaluation.result_tables import evaluation_table, predictors_table, probe_table
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files.checkpoints import CheckpointReader
+from transience.files.read_ahead import on_device
 from transience.files.tables import write_table
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.settings import ModelSettings
@@ -38,7 +39,7 @@ def main() -> None:
     reader = run.open_checkpoints(args.checkpoints)
     sets = evaluation_sets(run, args.settings.evaluation, args.settings.probe, device)
     predict = LossAndGradient(run.architecture).predict
-    measures, predictions = evaluate(_watched(reader, run), sets, predict)
+    measures, predictions = evaluate(_watched(reader, run, device), sets, predict)
     tables = {
         "evaluation": evaluation_table(reader.steps, measures, run.keys),
         "predictors": predictors_table(sets, run.keys),
@@ -49,18 +50,22 @@ def main() -> None:
         write_table(getattr(args, name), name, frame, metadata)
 
 
-def _watched(reader: CheckpointReader, run: Run) -> Iterator[torch.Tensor]:
+def _watched(reader: CheckpointReader, run: Run, device: torch.device) -> Iterator[torch.Tensor]:
     """Checkpoints one by one, with a report of how far that is."""
     progress = Progress(len(reader), label("evaluate", run), "checkpoint")
-    for index in range(len(reader)):
+
+    def read(index: int) -> torch.Tensor:
         parameters = reader.parameters(index)
         if missing := int((~parameters.isfinite()).sum()):
             raise InputError(
                 f"{reader.path}, step {reader.steps[index]}: expected finite parameters, found "
                 f"{missing} that are not"
             )
+        return parameters
+
+    for done, parameters in enumerate(on_device(read, len(reader), device), start=1):
         yield parameters
-        progress.update(index + 1)
+        progress.update(done)
 
 
 if __name__ == "__main__":

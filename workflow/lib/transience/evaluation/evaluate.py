@@ -76,6 +76,9 @@ def evaluate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measure checkpoints, given as flat parameter vectors (P,).
 
+    What is found stays on the device until the end: a host that fetched it after every checkpoint
+    would leave a GPU without work.
+
     Returns:
         Measures (C, distributions, measures, K) in squared units of y, and the probe's
         predictions (C, B K) in units of y.
@@ -83,11 +86,12 @@ def evaluate(
     distinct = list(dict.fromkeys(sets.values()))
     sizes = [len(one.xs) for one in distinct]
     xs, ys = torch.cat([one.xs for one in distinct]), torch.cat([one.ys for one in distinct])
+    measured = dict.fromkeys(sets[name] for name in DISTRIBUTIONS)
     measures, probe = [], []
     for vector in checkpoints:
         parts = predict(vector.to(xs.device), xs, ys).split(sizes)
         predictions = dict(zip(distinct, parts, strict=True))
-        found = {one: one.measure(part) for one, part in predictions.items()}
-        measures.append(torch.stack([found[sets[name]] for name in DISTRIBUTIONS]).cpu())
-        probe.append(predictions[sets["probe"]].flatten().cpu())
-    return torch.stack(measures).numpy(), torch.stack(probe).numpy()
+        found = {one: one.measure(predictions[one]) for one in measured}
+        measures.append(torch.stack([found[sets[name]] for name in DISTRIBUTIONS]))
+        probe.append(predictions[sets["probe"]].flatten().clone())  # else it keeps all of them
+    return torch.stack(measures).cpu().numpy(), torch.stack(probe).cpu().numpy()
