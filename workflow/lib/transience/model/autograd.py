@@ -29,13 +29,10 @@ from transience.model.transformer import (
 Tensors = dict[str, torch.Tensor]
 
 TILE = 128  # tokens that share a tile of attention
-# The fastest first of those that take a mask; cuDNN's takes bfloat16 on a GPU alone
-BACKENDS = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.MATH,
-]
+# Of those that take a mask, the fastest first: on a GPU cuDNN's in bfloat16, products and softmax
+# in float32. PyTorch's memory-efficient one gave wrong gradients there in float32: to 0.7 of their
+# norm, or NaN, where losses were right (torch 2.11, H200; as in pytorch issue 178251)
+BACKENDS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 
 
 class AutogradLossAndGradient:
