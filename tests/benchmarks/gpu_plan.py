@@ -71,7 +71,6 @@ from transience.problem.ideal_predictors import dmmse, ridge  # noqa: E402
 from transience.problem.settings import TaskSettings  # noqa: E402
 from transience.training.schedule import schedule  # noqa: E402
 from transience.training.state import LOG_COLUMNS  # noqa: E402
-from transience.training.step import loss_and_gradient  # noqa: E402
 
 DOUBLE = 8  # bytes
 ON = {"device": "cuda:0"}
@@ -163,9 +162,11 @@ class Plan:
     def train(self) -> Stage:
         settings = self.settings["training"]
         precision, steps = settings["precision"], settings["num_steps"]
+        # By hand, which multiplies no more than it must; autograd asks a GPU about itself
+        rounding = torch.Tensor.bfloat16 if precision == "bf16" else None
+        gradient = LossAndGradient(self.architecture, rounding)
         with fake_cuda():
             vector, batch = self.weights(), self.sequences(settings["batch_size"])
-            gradient = loss_and_gradient(self.architecture, precision, torch.device("cuda"))
             gradient(vector, *batch)  # makes its work space
             work = counted(lambda: gradient(vector, *batch), fused=True)
         adam = 7 * self.row  # reads gradient, weights, moments; writes the last three

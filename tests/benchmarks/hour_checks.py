@@ -12,13 +12,14 @@ from speed import Case
 
 from transience.files.checkpoints import CheckpointReader
 from transience.model.settings import ModelSettings
-from transience.model.transformer import initial_parameters, sequence_losses, unflatten
+from transience.model.transformer import initial_parameters
 from transience.planning.configuration import Config
 from transience.problem.diversity import parse_num_tasks
 from transience.problem.settings import TaskSettings
 from transience.problem.tasks import SequenceSampler
 from transience.run import Run
 from transience.training.cuda_graph import Replayed
+from transience.training.self_check import in_float64, relative_error
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
 from transience.training.step import Step, loss_and_gradient
@@ -29,7 +30,6 @@ from transience.training.train import learning_rate, train
 LIMITS = {"float32": 1e-4, "tf32": 2e-2, "bf16": 5e-2}
 STEPS = 100
 QUICK = {"num_steps": STEPS, "warmup_steps": 20, "learning_rate": 1e-3}
-PIECE = 128  # sequences whose gradient in float64 takes little memory
 RESUMED = {"paper": 3000, "tiny": 2000}  # steps, so many that a signal comes amid them
 SAVE_EVERY = 0.3  # seconds
 
@@ -101,7 +101,7 @@ def check_gradient(case: Case, step: Step, precision: str, when: str, record: Re
     step.batches.seed(*stream)
     step()
     step.batches.seed(*stream)
-    exact = in_float64(case, step.vector, *step.batches.draw())
+    exact = in_float64(case.run.architecture, step.vector, *step.batches.draw())
     of_losses, of_gradient = map(relative_error, (step.losses, step.vector.grad), exact)
     limit = LIMITS[precision]
     record.check(
@@ -110,24 +110,6 @@ def check_gradient(case: Case, step: Step, precision: str, when: str, record: Re
         f"{limit:.0e}",
         max(of_losses, of_gradient) <= limit,
     )
-
-
-def in_float64(
-    case: Case, vector: torch.Tensor, xs: torch.Tensor, ys: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses (B,) and gradient (P,) of their mean, by autograd of the readable transformer."""
-    shape, losses = case.run.architecture, []
-    total = torch.zeros_like(vector, dtype=torch.float64)
-    for x, y in zip(xs.double().split(PIECE), ys.double().split(PIECE), strict=True):
-        leaf = vector.double().requires_grad_()
-        of_piece = sequence_losses(unflatten(leaf, shape), x, y, shape)
-        total += torch.autograd.grad(of_piece.sum(), leaf)[0]
-        losses.append(of_piece.detach())
-    return torch.cat(losses), total / len(xs)
-
-
-def relative_error(found: torch.Tensor, exact: torch.Tensor) -> float:
-    return ((found.double() - exact).norm() / exact.norm()).item()
 
 
 def check_equality(name: str, one: torch.Tensor, other: torch.Tensor, record: Record) -> None:

@@ -22,7 +22,7 @@ TOP = 25  # kernels by name in the file
 KINDS = (
     ("optimiser", r"adam|multi_tensor"),
     ("random numbers", r"philox|distribution_|random_from|aten::(normal|randn|randint|random)"),
-    ("attention", r"attention|attn|flash|fmha|sdpa|softmax"),
+    ("attention", r"attention|attn|flash|fmha|sdpa|softmax|cudnn"),
     ("matrix products", r"gemm|gemv|cutlass|nvjet|cublas|splitk|dot_kernel|triton_(tem|mm)"),
     ("matrix products", r"aten::(mm|addmm|addmm_|bmm|baddbmm|matmul|mv|addmv|addmv_|dot)$"),
     ("norms, pointwise", r"^triton_"),

@@ -137,9 +137,12 @@ def test_training_depends_on_little():
         "": "errors run settings",
         "files": "atomic checkpoints tables unfinished",
         "problem": "diversity randomness settings tasks",
-        "model": "folding loss_and_gradient operations settings transformer",
+        "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
-        "training": "__main__ arithmetic background cuda_graph schedule settings state step train",
+        "training": (
+            "__main__ arithmetic background cuda_graph schedule self_check settings state step "
+            "train"
+        ),
     }
     folders = {
         f"{folder}.{name}".strip(".")

@@ -139,6 +139,22 @@ def test_many_architectures_are_compiled_in_one_process():
             go(step, step, 0)
 
 
+def wrong_compiler(graph, inputs):
+    """As a fused kernel that has the losses right, and not the gradient."""
+
+    def work(*arguments):
+        losses, gradient = graph(*arguments)
+        return losses, gradient + gradient.roll(1)
+
+    return work
+
+
+def test_a_wrong_gradient_is_found_before_a_training_begins():
+    step, _ = a_step()
+    with pytest.raises(InputError, match=r"wrong gradient: in float32 expected"):
+        step.compile(backend=wrong_compiler)
+
+
 def no_compiler(graph, inputs):
     raise RuntimeError("no C compiler\nwas found")
 

@@ -3,6 +3,7 @@
 - `train`: the front door, Adam on fresh sequences from q_M, step by step
 - `step`: one optimiser step, which a GPU can replay
 - `arithmetic`: how a GPU may round the products of a step
+- `self_check`: a compiled step against the definition, before a training trusts it
 - `state`: what is saved, and resumed from
 - `schedule`: at which steps checkpoints are taken
 - `background`: checkpoints written while training goes on

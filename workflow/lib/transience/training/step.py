@@ -9,8 +9,9 @@ from transience.errors import InputError
 from transience.model.autograd import AutogradLossAndGradient
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.operations import round_to_tf32
-from transience.model.transformer import Architecture
+from transience.model.transformer import Architecture, initial_parameters
 from transience.problem.tasks import SequenceSampler
+from transience.training import self_check
 from transience.training.arithmetic import products
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
@@ -38,6 +39,7 @@ class Step:
     ) -> None:
         """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
         self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
+        self.architecture, self.precision = evaluate.architecture, settings.precision
         on_gpu = state.vector.is_cuda
         self.tf32 = uses_tf32(settings.precision, state.vector.device)
         dtype = torch.float32 if on_gpu else torch.float64  # as a GPU's Adam wants it
@@ -53,8 +55,9 @@ class Step:
         self.optimiser.step()
 
     def compile(self, backend: str = "inductor") -> None:
-        """Fuse what lies between matrix products, by torch.compile."""
+        """Fuse what lies between matrix products, by torch.compile; see that it is right."""
         batch = self.batches.draw()
+        start = initial_parameters(self.architecture, seed=0).to(self.vector)
         # Kernels not by their time in a trial, else a resumed run might round as no other does
         chosen = {"options": {"deterministic": True}} if backend == "inductor" else {}
         self.evaluate = torch.compile(
@@ -66,13 +69,15 @@ class Step:
                 warnings.simplefilter("default")  # where all are errors, compilation would fail
                 warnings.simplefilter("ignore", DeprecationWarning)
                 warnings.filterwarnings("ignore", "TensorFloat32")  # `precision` says if it is on
-                self.evaluate(self.vector, *batch)
+                found = self.evaluate(start, *batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise InputError(
                 f"the training step could not be compiled ({type(error).__name__}: "
                 f"{' '.join(str(error).split())[:200]}); expected Triton and a C compiler. With "
                 "TORCHDYNAMO_DISABLE=1 in the environment it runs uncompiled"
             ) from error
+        exact = self_check.in_float64(self.architecture, start, *batch)
+        self_check.check(found, exact, self.precision)
 
 
 def loss_and_gradient(
