@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+import yte
 
 RUNS = 6  # of the smoke sweep: three task diversities, two seeds
 SWEEP = {
@@ -103,6 +104,26 @@ def test_an_llc_that_is_off_is_not_calibrated(project):
     assert "Traceback" not in run.stdout and not project.results.exists()
 
 
+@pytest.mark.parametrize("a_job_a_run", [False, True])
+@pytest.mark.parametrize("edits", [(), OFF], ids=["on", "off"])
+def test_the_slurm_profile_groups_every_rule(project, monkeypatch, a_job_a_run, edits):
+    """All of a run, if asked for, and all of the sweep but its configuration."""
+    if edits:
+        project.edit("config/smoke.yaml", *edits)
+    monkeypatch.setenv("TRANSIENCE_SLURM_ONE_JOB_A_RUN", "1" if a_job_a_run else "")
+    profile = project.folder / "workflow/profiles/slurm/config.yaml"
+    groups = yte.process_yaml(profile.read_text())["groups"]
+    # Snakemake refuses a group that depends on what depends on it.
+    planned = project.planned("--groups", *(f"{rule}={group}" for rule, group in groups.items()))
+    expected = {rule: "run" if rule in RUN_RULES else "sweep" for rule in planned}
+    del expected["configuration"]
+    if not a_job_a_run:
+        expected = {rule: group for rule, group in expected.items() if group == "sweep"}
+    assert {rule: groups.get(rule) for rule in expected} == expected
+    assert groups.keys() - planned.keys() <= {"llc", "llc_curve", "no_llc"}
+    assert a_job_a_run or not set(RUN_RULES) & groups.keys()
+
+
 @pytest.mark.parametrize(
     ("words", "there", "device", "gpus", "told"),
     [
@@ -129,6 +150,15 @@ def test_auto_is_a_device_that_is_counted(project, monkeypatch, words, there, de
     assert f" gpu={gpus}," in run.stdout
     lines = re.findall(r"^execution\.device: (.*)$", run.stdout, re.MULTILINE)
     assert len(lines) == bool(told) and all(line.startswith(told) for line in lines)
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 0), (("--jobs", "4"), 1)])
+def test_a_job_on_a_cluster_gets_its_threads_or_is_not_submitted(project, words, code):
+    project.edit("config/smoke.yaml", "threads: 1", "threads: 3")
+    run = project.snakemake("--dry-run", *words)
+    assert run.returncode == code
+    said = "execution.threads: expected at most the CPUs of a job (2); found 3; add --cores 3"
+    assert (said in run.stdout) == bool(code)
 
 
 @pytest.mark.parametrize(("words", "limit"), [((), 1), (("--resources", "gpu=3"), 3)])

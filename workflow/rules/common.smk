@@ -37,6 +37,12 @@ PLACE = {
     "cluster": workflow.resource_settings.nodes is not None,
     "own_torch": not workflow.deployment_settings.deployment_method,
 }
+# There `cores` is what one job may ask for, and Snakemake would silently give it no more threads.
+if workflow.is_main_process and PLACE["cluster"]:
+    most, threads = workflow.resource_settings.cores, config["execution"]["threads"]
+    if most is not None and most < threads:
+        found = f"execution.threads: expected at most the CPUs of a job ({most}); found {threads}"
+        stop_at([f"{found}; add --cores {threads}"])
 DEVICE = gpus.resolved(config["execution"]["device"], **PLACE)
 if workflow.is_main_process:
     os.environ.update(TRANSIENCE_DEVICE=DEVICE)

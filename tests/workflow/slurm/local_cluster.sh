@@ -83,6 +83,7 @@ write_configuration() {
 
 write_slurm_conf() {
   # OverMemoryKill holds jobs to their memory, polling, where there are no cgroups to do it.
+  # EnforcePartLimits refuses a job that no node could take, which else waits for ever.
   cat >/etc/slurm/slurm.conf <<CONF
 # $MARK
 ClusterName=transience
@@ -117,6 +118,7 @@ NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=$MEMORY_MB Gres=gpu:$GPU
 PartitionName=cpu Nodes=$HOST Default=YES PriorityTier=10
 PartitionName=gpu Nodes=$HOST PriorityTier=10
 PartitionName=preemptable Nodes=$HOST PriorityTier=1 PreemptMode=REQUEUE GraceTime=5
+EnforcePartLimits=ALL
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStorageTRES=gres/gpu
