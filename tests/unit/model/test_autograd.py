@@ -1,6 +1,7 @@
 """The gradient of a GPU's step, on a CPU: against the readable definition and in bytes."""
 
 import itertools
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -107,7 +108,11 @@ def bytes_moved(call, given, monkeypatch):
         return module
 
     monkeypatch.setattr(GraphLowering, "compile_to_module", count)
-    with torch._inductor.config.patch(force_disable_caches=True):
+    with (
+        warnings.catch_warnings(action="ignore"),  # of the compiler
+        torch._inductor.config.patch(fx_graph_cache=False),  # in which nothing is counted
+        torch._functorch.config.patch(enable_autograd_cache=False),
+    ):
         torch.compile(call, fullgraph=True, dynamic=False)(*given)
     return sum(counted)
 
