@@ -1,7 +1,8 @@
 """A compiled gradient against the definition, before a training trusts it (ours).
 
 A library's fused kernel can be wrong on one device and for one shape, with a loss that is right
-(workflow/docs/speed.md has a case). One look at the first batch tells.
+(workflow/docs/speed.md has a case). One batch tells what moves the whole: in bf16 rounding hides a
+small block of parameters whose gradient is wrong.
 """
 
 import torch
@@ -10,7 +11,7 @@ from transience.errors import InputError
 from transience.model.transformer import Architecture, sequence_losses, unflatten
 
 # Largest errors of losses or gradient at initial parameters, in units of their norm: some ten
-# times what rounding does there, and less than what a wrong kernel does. Late in a training they
+# times what rounding does there, and less than what wrong attention does. Late in a training they
 # would not do: rounded weights are other weights, to which a loss may have become sensitive.
 LIMITS = {"float32": 1e-3, "tf32": 0.05, "bf16": 0.1}
 PIECE = 128  # sequences whose gradient in float64 takes little memory

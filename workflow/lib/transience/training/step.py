@@ -87,8 +87,8 @@ def loss_and_gradient(
 
     On a CPU, tf32 and bf16 round the factors of the blocks' matrix products, bf16 their results
     too; what lies between the products stays float32. On a GPU, bf16 is the dtype of activations
-    too, and otherwise a step lets its products use tf32 units (`arithmetic`). Weights, gradients
-    of them and Adam's moments are always float32.
+    too, to which weights and gradients are rounded, and in tf32 all products use such units
+    (`arithmetic`). Weights, gradients and Adam's moments are kept in float32 in any case.
     """
     if device.type == "cuda":
         dtype = torch.bfloat16 if precision == "bf16" else None
