@@ -39,6 +39,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests/unit"), str(ROOT / "workflow/lib")]
 
 from fake_cuda import fake_cuda  # noqa: E402
 from gpu_work import Rates, Work, counted  # noqa: E402
+from hour_run import update  # noqa: E402
 from speed import NUMBER  # noqa: E402
 
 from transience.complexity.indicators import INDICATORS, Probe, indicators  # noqa: E402
@@ -396,9 +397,7 @@ def plan_of(files: list[str], precision: str | None = None) -> Plan:
     """Of configurations, each over the one before."""
     config: dict[str, Any] = {}
     for file in files:
-        for section, value in load(file).items():
-            merge = isinstance(value, dict) and isinstance(config.get(section), dict)
-            config[section] = config[section] | value if merge else value
+        update(config, load(file))
     if precision:
         config["training"] = config["training"] | {"precision": precision}
     return Plan(completed(config))

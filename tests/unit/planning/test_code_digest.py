@@ -135,7 +135,7 @@ def test_training_depends_on_little():
     """An edit of any of these trains every sweep again, so the list grows on purpose only."""
     expected = {
         "": "errors run settings",
-        "files": "atomic checkpoints tables unfinished",
+        "files": "atomic checkpoints pinned tables unfinished",
         "problem": "diversity randomness settings tasks",
         "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",

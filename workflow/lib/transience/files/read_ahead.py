@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from transience.files.pinned import mark
+
 AHEAD = 2  # checkpoints read ahead at most
 
 
@@ -35,7 +37,7 @@ def read_ahead(
         for number in range(count):
             buffer = rows.popleft().result()
             vector = buffer.to(device, non_blocking=True, copy=True)
-            copied = _mark() if on_gpu else None
+            copied = mark() if on_gpu else None
             if number + AHEAD < count:
                 rows.append(thread.submit(_refill, read, number + AHEAD, buffer, copied))
             yield vector
@@ -58,10 +60,3 @@ def _refill(
     if copied is not None:
         copied.synchronize()
     return buffer.copy_(row)
-
-
-def _mark() -> torch.cuda.Event:
-    """The place in the GPU's work that it has now; a thread that waits for it sleeps."""
-    event = torch.cuda.Event(blocking=True)
-    event.record()
-    return event

@@ -19,8 +19,9 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transience.model.transformer import (
-    LAYER_NORM_EPS,
     Architecture,
+    norm,
+    of_block,
     parameter_shapes,
     tokens,
     unflatten,
@@ -30,8 +31,8 @@ Tensors = dict[str, torch.Tensor]
 
 TILE = 128  # tokens that share a tile of attention
 # Of those that take a mask, the fastest first: on a GPU cuDNN's in bfloat16, products and softmax
-# in float32. PyTorch's memory-efficient one gave wrong gradients there in float32: to 0.7 of their
-# norm, or NaN, where losses were right (torch 2.11, H200; as in pytorch issue 178251)
+# in float32. With PyTorch's memory-efficient one gradients were wrong there in float32, by 0.7 of
+# their norm or NaN, where losses were right (torch 2.11, H200; compare pytorch issue 178251)
 BACKENDS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 
 
@@ -41,8 +42,8 @@ class AutogradLossAndGradient:
     def __init__(self, architecture: Architecture, dtype: torch.dtype | None = None) -> None:
         """Fix the architecture, and the dtype of products and activations.
 
-        None is that of the parameters. Parameters, gradient, labels, what follows the final norm
-        and the loss keep theirs in any case.
+        None is that of the parameters. These are rounded to it, and so is their gradient, which is
+        returned in their own; labels, the product with the head and the loss keep theirs.
         """
         self.architecture, self.dtype = architecture, dtype
 
@@ -75,20 +76,18 @@ class AutogradLossAndGradient:
         h = h + w["position_embedding"]
         last = self.architecture.num_layers - 1
         for layer in range(self.architecture.num_layers):
-            prefix = f"layers.{layer}."
-            block = {k.removeprefix(prefix): v for k, v in w.items() if k.startswith(prefix)}
-            h = self._block(block, h, step=2 if layer == last else 1)
+            h = self._block(of_block(w, layer), h, step=2 if layer == last else 1)
         head, bias = w["head.weight"][0].to(ys.dtype), w["head.bias"][0]
-        return (_norm(h, w, "final_norm") * head).sum(dim=-1) + bias  # B K C, C -> B K
+        return (norm(h, w, "final_norm") * head).sum(dim=-1) + bias  # B K C, C -> B K
 
     def _block(self, w: Tensors, h: torch.Tensor, step: int) -> torch.Tensor:
         """Residual stream after a block at every ``step``-th token: B T/step C."""
-        update = self._attention(w, _norm(h, w, "attention_norm"), step)
+        update = self._attention(w, norm(h, w, "attention_norm"), step)
         if self.architecture.output_projection:
             update = update @ w["output_projection"].T
         h = h[:, ::step]
         after = h + update
-        hidden = _norm(after, w, "mlp_norm") @ w["mlp_in.weight"].T + w["mlp_in.bias"]
+        hidden = norm(after, w, "mlp_norm") @ w["mlp_in.weight"].T + w["mlp_in.bias"]
         after = after + functional.relu(hidden) @ w["mlp_out.weight"].T + w["mlp_out.bias"]
         return h + after if self.architecture.doubled_residual else after
 
@@ -114,8 +113,3 @@ def _mask(tile: int, T: int, step: int, like: torch.Tensor) -> torch.Tensor:
     query = key[::step, None]
     seen = (query // T == key // T) & (query >= key)
     return like.new_zeros(seen.shape).masked_fill(~seen, -math.inf)
-
-
-def _norm(h: torch.Tensor, w: Tensors, name: str) -> torch.Tensor:
-    weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
-    return functional.layer_norm(h, h.shape[-1:], weight, bias, LAYER_NORM_EPS)

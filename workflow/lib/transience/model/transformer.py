@@ -151,12 +151,11 @@ def predict(
     h = tokens(xs, ys) @ parameters["token_embedding"].T  # B T V @ V C -> B T C
     h = h + parameters["position_embedding"]
     for layer in range(architecture.num_layers):
-        prefix = f"layers.{layer}."
-        block = {k.removeprefix(prefix): v for k, v in parameters.items() if k.startswith(prefix)}
-        after = h + _attention(_norm(h, block, "attention_norm"), block, architecture)
-        after = after + _mlp(_norm(after, block, "mlp_norm"), block)
+        block = of_block(parameters, layer)
+        after = h + _attention(norm(h, block, "attention_norm"), block, architecture)
+        after = after + _mlp(norm(after, block, "mlp_norm"), block)
         h = h + after if architecture.doubled_residual else after
-    h = _norm(h, parameters, "final_norm")
+    h = norm(h, parameters, "final_norm")
     outputs = h @ parameters["head.weight"].T + parameters["head.bias"]  # B T C @ C V -> B T V
     return outputs[:, 0::2, 0]  # coordinate 0 at the x-tokens: B K
 
@@ -171,7 +170,14 @@ def sequence_losses(
     return (predict(parameters, xs, ys, architecture) - ys).square().mean(dim=-1)
 
 
-def _norm(h: torch.Tensor, parameters: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+def of_block(parameters: dict[str, torch.Tensor], layer: int) -> dict[str, torch.Tensor]:
+    """Parameters of one block, by their names within it."""
+    prefix = f"layers.{layer}."
+    return {k.removeprefix(prefix): v for k, v in parameters.items() if k.startswith(prefix)}
+
+
+def norm(h: torch.Tensor, parameters: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    """LayerNorm of h (…, C) with the weight and bias of that name."""
     weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
     return functional.layer_norm(h, h.shape[-1:], weight, bias, LAYER_NORM_EPS)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from transience.files.checkpoints import CheckpointWriter
+from transience.files.pinned import mark
 
 BUFFERS = 2  # checkpoints under way at most; then training waits for the disk
 
@@ -34,7 +35,7 @@ class BackgroundWriter:
             self.under_way.popleft().result()
         buffer = self._buffer(vector)
         buffer.copy_(vector, non_blocking=True)
-        copied = _mark() if vector.is_cuda else None
+        copied = mark() if vector.is_cuda else None
         self.under_way.append(self.thread.submit(self._write, step, buffer, copied))
 
     def flush(self) -> None:
@@ -65,10 +66,3 @@ class BackgroundWriter:
         else:
             self.buffers.rotate(-1)
         return self.buffers[-1]
-
-
-def _mark() -> torch.cuda.Event:
-    """The place in the GPU's work that it has now; a thread that waits for it sleeps."""
-    event = torch.cuda.Event(blocking=True)
-    event.record()
-    return event
