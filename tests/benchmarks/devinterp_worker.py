@@ -101,10 +101,11 @@ def ours(c: Checkpoint) -> Callable[..., Answer]:
     run = Run("baseline", parse_num_tasks(c.run[0]), 0, *kinds)
 
     def estimated(seed: int, **sizes: int) -> Answer:
-        settings = LLCSettings(**c.llc | sizes)
+        settings = LLCSettings(**c.llc)
+        sampler = settings.sampler(seed).model_copy(update=sizes)
         checkpoint = Estimated(run, c.run[1], c.vector, (c.xs, c.ys), settings)
         stamp = lambda: c.stamps.append(time.perf_counter())  # noqa: E731
-        return _both_forms(checkpoint.estimate(settings.sampler(seed), stamp))
+        return _both_forms(checkpoint.estimate(sampler, stamp))
 
     return estimated
 
