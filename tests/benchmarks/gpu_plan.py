@@ -70,7 +70,8 @@ from transience.planning.configuration import (  # noqa: E402
 )
 from transience.problem.ideal_predictors import dmmse, ridge  # noqa: E402
 from transience.problem.settings import TaskSettings  # noqa: E402
-from transience.training.schedule import schedule  # noqa: E402
+from transience.training.phases import kept_steps  # noqa: E402
+from transience.training.settings import CheckpointSettings, TrainingSettings  # noqa: E402
 from transience.training.state import LOG_COLUMNS  # noqa: E402
 
 DOUBLE = 8  # bytes
@@ -124,7 +125,10 @@ class Plan:
     @cached_property
     def steps(self) -> list[int]:
         """Of the checkpoints of a run."""
-        return schedule(self.settings["training"]["num_steps"], **self.settings["checkpoints"])
+        return kept_steps(
+            TrainingSettings(**self.settings["training"]),
+            CheckpointSettings(**self.settings["checkpoints"]),
+        )[0]
 
     @property
     def num_runs(self) -> int:

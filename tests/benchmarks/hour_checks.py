@@ -19,11 +19,12 @@ from transience.problem.settings import TaskSettings
 from transience.problem.tasks import SequenceSampler
 from transience.run import Run
 from transience.training.cuda_graph import Replayed
+from transience.training.phases import Segment, learning_rate
 from transience.training.self_check import in_float64, relative_error
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
 from transience.training.step import Step, loss_and_gradient
-from transience.training.train import learning_rate, train
+from transience.training.train import train
 
 # Largest norm of an error of losses or gradient, in units of their norm. For the gradient, the
 # paper's model has on a CPU, at batch 32, up to 1e-5, 2.4e-3 and 5.7e-3.
@@ -89,7 +90,7 @@ def course(
     settings = case.training.model_copy(update=QUICK)
     for number in range(STEPS):
         step.batches.seed(case.run.seed, "training", number)
-        step.rate.fill_(learning_rate(number, settings))
+        step.rate.fill_(learning_rate(number, settings, Segment(0, settings.num_steps)))
         launch()
     return state.vector.clone()
 

@@ -31,7 +31,7 @@ VARIANT, SEED = "baseline", 0
 
 # Rules of a run, in order: module, and what it writes. All but the first read the checkpoints.
 STAGES = {
-    "train": ("transience.training", ("checkpoints", "training")),
+    "train": ("transience.training", ("checkpoints", "states", "training")),
     "evaluate": ("transience.evaluation", ("evaluation", "predictors", "probe")),
     "llc": ("transience.complexity.llc", ("llc", "llc_trace")),
     "indicators": ("transience.complexity.indicators", ("indicators",)),

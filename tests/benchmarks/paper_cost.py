@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
 from transience.planning.configuration import completed, load  # noqa: E402
-from transience.training.schedule import schedule  # noqa: E402
+from transience.training.phases import kept_steps  # noqa: E402
+from transience.training.settings import CheckpointSettings, TrainingSettings  # noqa: E402
 
 # By device. The longer of two lengths has so many times the steps and draws: a difference must
 # stand out from the noise, also where a unit takes milliseconds. There a checkpoint costs as much
@@ -76,7 +77,11 @@ def few(device: str, times: int = 1) -> dict:
 def units(settings: dict) -> dict[str, int]:
     """What each rule does, in units of its work."""
     training, llc = settings["training"], settings["llc"]
-    count = len(schedule(training["num_steps"], **settings["checkpoints"]))
+    count = len(
+        kept_steps(
+            TrainingSettings(**settings["training"]), CheckpointSettings(**settings["checkpoints"])
+        )[0]
+    )
     draws = llc["num_chains"] * (llc["num_draws"] + llc["num_burn_in"])
     return {
         "train": training["num_steps"],

@@ -68,7 +68,11 @@ def main() -> None:
     print(f"so {seconds * total / 86400:.1f} days for the {total} steps of a run")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory {peak:.2f} GiB")
-    count = len(schedule(total, **settings["checkpoints"]))
+    count = len(
+        schedule(
+            total, **{k: settings["checkpoints"][k] for k in ("linear_every", "logarithmic_count")}
+        )
+    )
     print(f"checkpoints: {count} of {4 * size / 2**20:.1f} MiB, {4 * size * count / 2**30:.1f} GiB")
 
 

@@ -17,6 +17,17 @@ MODEL = {
     "output_projection": False,
     "doubled_residual": False,
 }
+TRAINING = {
+    "num_steps": 40,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "warmup_steps": 10,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "precision": "float32",
+    "log_every": 10,
+    "divergence_loss": 1e3,
+}
 FLAGS = ["--variant", "baseline", "--num-tasks", "4", "--seed", "1", "--device", "cpu"]
 
 

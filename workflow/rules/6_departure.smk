@@ -65,3 +65,28 @@ rule departure_prediction:
         **command("transience.departure.held_out", "task variants"),
     shell:
         "python -m transience.departure.held_out {params.flags} > {log:q} 2>&1"
+
+
+# Where a branch leaves its parent, if that is said in words.
+rule branch_point:
+    input:
+        evaluation=lambda wildcards: (
+            "results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/evaluation.parquet".format(
+                **dict(wildcards) | {"variant": PARENTS[wildcards.variant]["variant"]}
+            )
+        ),
+    output:
+        branch_point="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/branch_point.parquet",
+    log:
+        "results/{experiment}/logs/branch_point/{variant}_M{num_tasks}_seed{seed}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/branch_point/{variant}_M{num_tasks}_seed{seed}.tsv"
+    priority: 2
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.branch_point", "task model training.branch"),
+    shell:
+        "python -m transience.departure.branch_point {params.flags} > {log:q} 2>&1"

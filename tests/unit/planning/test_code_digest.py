@@ -136,12 +136,12 @@ def test_training_depends_on_little():
     expected = {
         "": "errors run settings",
         "files": "atomic checkpoints pinned tables unfinished",
-        "problem": "diversity randomness settings tasks",
+        "problem": "diversity drift randomness settings tasks",
         "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
         "training": (
-            "__main__ arithmetic background cuda_graph schedule self_check settings state step "
-            "train"
+            "__main__ arithmetic background branch cuda_graph kept phases schedule self_check "
+            "settings state step train"
         ),
     }
     folders = {

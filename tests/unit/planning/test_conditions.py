@@ -5,12 +5,13 @@ import pytest
 from transience.planning import conditions, configuration
 
 GIGABYTE = 10**9
+OTHERS = {"machine": {"memory": 100 * GIGABYTE}, "family": {"variants": {}}}
 MINIMAL = {"experiment": "mine", "sweep": {}}
 
 
 def test_every_condition_names_keys_that_there_are() -> None:
     settings = configuration.completed(MINIMAL)
-    settings |= {"sweeps": settings["sweep"], "machine": {"memory": GIGABYTE}}
+    settings |= OTHERS | {"sweeps": settings["sweep"]}
     assert all(
         name in settings[section]
         for keys, _ in conditions.CONDITIONS
@@ -20,7 +21,7 @@ def test_every_condition_names_keys_that_there_are() -> None:
 
 def test_a_value_that_is_wrong_already_is_not_looked_at() -> None:
     settings = configuration.completed(MINIMAL)
-    settings |= {"sweeps": settings["sweep"], "machine": {"memory": 100 * GIGABYTE}}
+    settings |= OTHERS | {"sweeps": settings["sweep"]}
     settings["training"] = dict.fromkeys(settings["training"])
     assert list(conditions.problems(settings)) == []
 

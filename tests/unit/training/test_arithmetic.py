@@ -72,8 +72,8 @@ def as_on_a_gpu(monkeypatch):
     """Let steps on this CPU ask for the units that they would ask a GPU for."""
     made = steps.Step.__init__
 
-    def init(step, state, batches, evaluate, settings):
-        made(step, state, batches, evaluate, settings)
+    def init(step, state, batches, evaluate, settings, decay):
+        made(step, state, batches, evaluate, settings, decay)
         step.tf32 = steps.uses_tf32(settings.precision, torch.device("cuda"))
 
     monkeypatch.setattr(steps.Step, "__init__", init)

@@ -15,10 +15,11 @@ from transience.model.transformer import initial_parameters
 from transience.problem.tasks import SequenceSampler
 from transience.training import cuda_graph
 from transience.training.cuda_graph import WARM_UP, Replayed
+from transience.training.phases import Segment, learning_rate
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
 from transience.training.step import ISOLATED, Step, loss_and_gradient
-from transience.training.train import learning_rate, train
+from transience.training.train import train
 
 RUN = small_run(seed=0, output_projection=True)
 SETTINGS = TrainingSettings(
@@ -45,7 +46,7 @@ def a_step(run=RUN, precision="float32"):
 def go(step, launch, number):
     """Step ``number`` of a run."""
     step.batches.seed(0, "training", number)
-    step.rate.fill_(learning_rate(number, SETTINGS))
+    step.rate.fill_(learning_rate(number, SETTINGS, Segment(0, 12)))
     launch()
 
 

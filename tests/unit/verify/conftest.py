@@ -25,7 +25,8 @@ from transience.model.transformer import initial_parameters, num_parameters
 from transience.planning import configuration
 from transience.problem.diversity import format_num_tasks
 from transience.run import Run
-from transience.training.schedule import schedule
+from transience.training.phases import kept_steps
+from transience.training.settings import CheckpointSettings, TrainingSettings
 from transience.verify import files
 from transience.verify.inspection import verify
 
@@ -54,7 +55,8 @@ def made_up(name: str, runs: list[Run]) -> pd.DataFrame:
 
 def of_run(run: Run, config: Config, checkpoints: Path, metadata: Config) -> dict:
     """Write checkpoints that were never trained; the tables of a run by name."""
-    steps = schedule(config["training"]["num_steps"], **config["checkpoints"])
+    kinds = TrainingSettings(**config["training"]), CheckpointSettings(**config["checkpoints"])
+    steps, _ = kept_steps(*kinds)
     vectors = [initial_parameters(run.architecture, run.seed) + 0.01 * step for step in steps]
     checkpoints.parent.mkdir(parents=True)
     partial, size = checkpoints.with_suffix(".partial"), num_parameters(run.architecture)

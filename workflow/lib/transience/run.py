@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transience.files.checkpoints import CheckpointReader
 from transience.model.settings import ModelSettings
 from transience.model.transformer import Architecture, num_parameters
 from transience.problem.diversity import format_num_tasks
+from transience.problem.drift import Drift, drifted
 from transience.problem.settings import TaskSettings
 from transience.problem.tasks import sample_sequences, task_set
 
@@ -26,6 +27,8 @@ class Run:
     seed: int
     task: TaskSettings
     model: ModelSettings
+    drift: tuple[Drift, ...] = ()  # when its tasks wander
+    step: int = 0  # to which they have
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -39,7 +42,16 @@ class Run:
 
     def tasks(self) -> torch.Tensor | None:
         """Support T_M of its training distribution (M, D), or None for q_∞."""
-        return task_set(self.seed, self.num_tasks, self.task.task_dimension)
+        tasks = task_set(self.seed, self.num_tasks, self.task.task_dimension)
+        return None if tasks is None else drifted(tasks, self.seed, self.drift, self.step)
+
+    def of_variant(self, variant: str) -> Run:
+        """The run of another variant for the same M and seed."""
+        return replace(self, variant=variant)
+
+    def at(self, step: int) -> Run:
+        """The run with its tasks where they stand after so many optimiser steps."""
+        return replace(self, step=step) if self.drift else self
 
     def sequences(
         self, *stream: str | int, num_sequences: int, device: torch.device | str = "cpu"

@@ -4,7 +4,7 @@ A field says its type, range and unit, and the text below it what it means. The 
 configuration stand in config/config.yaml. None of these modules imports torch: Snakemake reads all.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -43,3 +43,12 @@ def each_once(values: list) -> list:
 
 
 EachOnce = AfterValidator(each_once)
+
+Step = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]  # of all steps
+Diversity = Annotated[int, Field(ge=1)]
+
+
+def in_steps(moment: int | float, num_steps: int) -> int:
+    """A step, or a share of ``num_steps`` as one."""
+    return round(moment * num_steps) if isinstance(moment, float) else moment

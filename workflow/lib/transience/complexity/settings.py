@@ -4,12 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from transience.settings import EachOnce, Settings, key
+from transience.settings import Diversity, EachOnce, Settings, Share, Step, key
 
-Step = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 Moment = Step | Share | Literal["final"]
-Diversity = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 

@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from transience.model.settings import ModelSettings
+from transience.settings import in_steps
+from transience.training.phases import bounds, kept_steps
 from transience.training.schedule import num_checkpoints
+from transience.training.settings import CheckpointSettings, PhaseSettings, TrainingSettings
 
 Problem = tuple[str, str, object]  # key, what was expected, what was found
 Condition = Callable[..., Iterator[Problem]]
@@ -64,6 +68,120 @@ def _start_is_no_divergence(bound: float, dimension: int, noise: float) -> Itera
     if bound <= dimension + noise:
         start = f"the loss before training, task_dimension + noise_variance ({dimension + noise:g})"
         yield "training.divergence_loss", f"a number above {start}", bound
+
+
+@_condition("checkpoints.states", "training.num_steps")
+def _states_within_training(states: list, num_steps: int) -> Iterator[Problem]:
+    for step in states:
+        if step != "all" and step > num_steps:
+            yield "checkpoints.states", f"steps up to training.num_steps ({num_steps})", step
+
+
+# Phases and branches
+
+
+@_condition("training.phases", "training.branch", "training.num_steps", "training.learning_rate")
+def _phases_follow_each_other(
+    phases: list[Any], branch: dict[str, Any], num_steps: int, rate: float
+) -> Iterator[Problem]:
+    key, stop = "training.phases", branch.get("num_steps", num_steps)
+    if "num_steps" not in branch and not isinstance(branch.get("step", 0), str):
+        stop = num_steps - in_steps(branch.get("step", 0), num_steps)
+    kinds, before = [PhaseSettings(**phase) for phase in phases], 0
+    for number, (begin, end) in enumerate(bounds(kinds, 0, stop), start=1):
+        found = f"item {number}, from {begin} to {end}"
+        if not begin < end:
+            yield key, "phases that end after they begin", found
+        elif begin < before:
+            yield (
+                key,
+                f"phases in their order and apart (item {number - 1} ends at {before})",
+                found,
+            )
+        elif end > stop:
+            yield key, f"phases within {stop} steps of training", found
+        before = end
+    for number, phase in enumerate(kinds, start=1):
+        if phase.weight_decay * rate >= 1:
+            most = f"weight_decay below 1 / training.learning_rate ({1 / rate:g})"
+            yield key, most, f"item {number}, {phase.weight_decay:g}"
+
+
+@_condition("training.branch", "family.variants", *map("sweep.{}".format, ("num_tasks", "seeds")))
+def _branch_has_a_parent(
+    branch: dict[str, Any], variants: dict[str, Any], num_tasks: list, seeds: list
+) -> Iterator[Problem]:
+    key, name = "training.branch", branch.get("variant")
+    if not branch:
+        return
+    if name not in variants:
+        listed = ", ".join(variants)
+        yield key, f"a variant of this sweep ({listed})", name or "none"
+        return
+    sweep = variants[name]["sweep"]
+    for what, wanted in (("num_tasks", num_tasks), ("seeds", seeds)):
+        if sweep[what] is not None and (without := [v for v in wanted if v not in sweep[what]]):
+            expected = f"a variant with every one of these {what} in its sweep"
+            yield key, expected, f"{name}, without {', '.join(map(str, without))}"
+    seen = [name]
+    while (parent := (variants[seen[-1]]["training"]["branch"] or {}).get("variant")) in variants:
+        if parent in seen:
+            yield (
+                key,
+                "branches that lead back to a run from step 0",
+                " from ".join([*seen, parent]),
+            )
+            return
+        seen.append(parent)
+
+
+OF_MODEL = [("task", key) for key in ("task_dimension", "num_examples", "noise_variance")]
+OF_MODEL += [("model", key) for key in ModelSettings.model_fields]
+
+
+@_condition("training.branch", "family.variants", *map(".".join, OF_MODEL))
+def _branch_is_of_the_same_model(
+    branch: dict[str, Any], variants: dict[str, Any], *own: Any
+) -> Iterator[Problem]:
+    parent = variants.get(branch.get("variant"))
+    if parent:
+        for (section, key), value in zip(OF_MODEL, own, strict=True):
+            theirs = parent[section][key]
+            if theirs not in (None, value):
+                expected = f"that of variant {branch['variant']}, which it leaves ({theirs})"
+                yield f"{section}.{key}", expected, value
+
+
+@_condition("training.branch", "family.variants")
+def _branch_begins_at_a_kept_state(
+    branch: dict[str, Any], variants: dict[str, Any]
+) -> Iterator[Problem]:
+    name, step = branch.get("variant"), branch.get("step", 0)
+    if name not in variants:
+        return
+    parent = variants[name]
+    states, known = parent["checkpoints"]["states"], _kept_states(parent)
+    if states is None or known is None:
+        return
+    kept, key = f"checkpoints.states of variant {name}", "training.branch"
+    if isinstance(step, str):
+        if not states:
+            yield key, f"states to begin from, {kept}, such as [all]", step
+    elif (step := in_steps(step, parent["training"]["num_steps"])) not in known:
+        yield key, f"a step of {kept} ({', '.join(map(str, states)) or 'none'})", step
+
+
+def _kept_states(settings: dict[str, Any]) -> list[int] | None:
+    """Steps at which a variant keeps its state; None where that is not known before it runs."""
+    training, checkpoints = settings["training"], settings["checkpoints"]
+    if None in [*training.values(), *checkpoints.values()]:
+        return None
+    branch = training["branch"]
+    start = branch.get("step", 0)
+    if isinstance(start, str):
+        return None
+    typed = TrainingSettings(**training), CheckpointSettings(**checkpoints)
+    return kept_steps(*typed, start=in_steps(start, training["num_steps"]))[1]
 
 
 # Measurements

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from transience.command.inputs import OF_THE_LLC
 from transience.errors import InputError
@@ -19,6 +19,7 @@ from transience.planning import conditions, schema
 from transience.planning.settings import Overrides
 from transience.planning.yaml_files import DEFAULTS, load
 from transience.problem.diversity import format_num_tasks
+from transience.settings import Settings
 
 Config = dict[str, Any]
 
@@ -119,6 +120,10 @@ def _with_inf_as_text(config: Config) -> Config:
             match section:
                 case {"num_tasks": list(values)}:
                     values[:] = ["inf" if value == math.inf else value for value in values]
+                case {"phases": list(phases)}:
+                    for phase in phases:
+                        if isinstance(phase, dict) and phase.get("num_tasks") == math.inf:
+                            phase["num_tasks"] = "inf"
     return config
 
 
@@ -147,14 +152,25 @@ def _filled(config: Config) -> Config:
 
 def _typed(section: str, values: Config) -> Config:
     """The known keys of a section in their order, with floats where numbers are meant."""
-    fields = schema.sections()[section].model_fields
-    return {
-        key: float(values[key])
-        if fields[key].annotation is float and type(values[key]) is int
-        else values[key]
-        for key in fields
-        if key in values
-    }
+    return _floats(schema.sections()[section], values)
+
+
+def _floats(settings: type[Settings], values: Config) -> Config:
+    """Of settings, of those in them and of lists of those."""
+    fields = {key: field for key, field in settings.model_fields.items() if key in values}
+    found = {}
+    for key, field in fields.items():
+        value, kind = values[key], field.annotation
+        (inner,) = get_args(kind) if get_origin(kind) is list else (kind,)
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            if isinstance(value, list):
+                value = [_floats(inner, one) if isinstance(one, dict) else one for one in value]
+            elif isinstance(value, dict):
+                value = _floats(inner, value)
+        elif kind is float and type(value) is int:
+            value = float(value)
+        found[key] = value
+    return found
 
 
 # Conditions
@@ -175,6 +191,9 @@ def _condition_lines(config: Config, written: Config, memory: int) -> Iterator[s
     """Problems of every variant; one that all of them inherit is told once."""
     settings = _filled(config) | {"machine": {"memory": memory}}
     settings["sweeps"] = _all_sweeps(settings)
+    settings["family"] = {
+        "variants": {name: variant_settings(settings, name) for name in settings["variants"]}
+    }
     shared = list(_variant_lines(written, settings | {"variants": {"": {}}}, ""))
     for variant in settings["variants"]:
         for line in _variant_lines(written, settings, variant):

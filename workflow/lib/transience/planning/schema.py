@@ -98,7 +98,8 @@ def _plain(part: Any, types: dict[str, Part]) -> Any:
         return [_plain(one, types) for one in part]
     if not isinstance(part, dict):
         return " ".join(part.split()) if isinstance(part, str) else part
-    part = types[part["$ref"].split("/")[-1]] if "$ref" in part else part
+    if "$ref" in part:
+        part = types[part["$ref"].split("/")[-1]] | {k: part[k] for k in part if k != "$ref"}
     return {key: _plain(part[key], types) for key in part if key not in ("title", "required")}
 
 
@@ -147,14 +148,24 @@ def _in_words(config: Any, kind: str, location: Path, value: Any) -> Problem:
     if kind in ("extra_forbidden", "invalid_key"):
         key = location[-1] if kind == "extra_forbidden" else value  # which may be true, or null
         return _unknown(config, place, str(key), list(part["properties"]))
-    path = place[: 4 if place[:1] == ("variants",) else 2]  # of a whole list, not of its item
-    items = "".join(f", item {number + 1}" for number in place[len(path) :])
+    path = _of_value(place)
+    items = "".join(_within(step) for step in place[len(path) :])
     key = ".".join(str(step) for step in path if step != NAME) or "configuration"
     if kind == "repeated":
         return f"{key}: expected each value once; found {value}", path
     found = "none" if kind == "missing" else _found(value) + _remedy(place, part, value)
     line = f"{key}{items}: expected {_expected(part)}; found {found}"
     return line, () if kind == "missing" or place[-1:] == (NAME,) else path
+
+
+def _of_value(place: Path) -> Path:
+    """Path of the value of a key: of a whole list or group of keys, not of what stands in it."""
+    return place[: 4 if place[:1] == ("variants",) else 2]
+
+
+def _within(step: str | int) -> str:
+    """A step from a value into it, in words."""
+    return f", item {step + 1}" if isinstance(step, int) else f", {step}"
 
 
 def _unknown(config: Any, path: Path, key: str, known: list[str]) -> Problem:
@@ -166,9 +177,11 @@ def _unknown(config: Any, path: Path, key: str, known: list[str]) -> Problem:
     else:
         advice = f"expected one of {', '.join(known)}"
     for step in path:
-        config = config.get(step, {})
-    meant = (*path, *near) if near and near[0] not in config else ()
-    return f"{'.'.join(map(str, (*path, key)))}: unknown key; {advice}", meant
+        config = config[step] if isinstance(config, list) else config.get(step, {})
+    meant = _of_value((*path, *near)) if near and near[0] not in config else ()
+    place = ".".join(map(str, _of_value((*path, key))))
+    within = "".join(_within(step) for step in (*path, key)[len(_of_value((*path, key))) :])
+    return f"{place}{within}: unknown key; {advice}", meant
 
 
 def _expected(part: dict[str, Any]) -> str:
@@ -219,15 +232,13 @@ def _remedy(place: Path, part: Part, value: Any) -> str:
 
 
 def _is_wrong(place: Path, value: Any) -> bool:
+    place = tuple(0 if isinstance(step, int) else step for step in place)
     *parents, last = place
-    if type(last) is int:  # an item of a list
-        last, config = 0, [value]
-    else:
-        config = {value: {}} if last == NAME else {last: value}
+    config = [value] if last == 0 else {value: {}} if last == NAME else {last: value}
     for step in reversed(parents):
-        config = {step: config}
+        config = [config] if step == 0 else {step: config}
     wrong = (_place(location)[0] for _, location, _ in _wrong(config))
-    return any(path[: len(place)] == (*parents, last) for path in wrong)
+    return any(path[: len(place)] == place for path in wrong)
 
 
 def _as_yaml_number(text: str, *, integer: bool) -> str | None:

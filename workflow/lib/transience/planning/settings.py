@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from transience.complexity.settings import (
-    Diversity,
     IndicatorSettings,
     LLCCalibrationSettings,
     LLCCurveSettings,
@@ -16,7 +15,7 @@ from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.figures.settings import FigureSettings
 from transience.model.settings import ModelSettings
 from transience.problem.settings import TaskSettings
-from transience.settings import EachOnce, Settings, key
+from transience.settings import Diversity, EachOnce, Settings, key
 from transience.training.settings import CheckpointSettings, TrainingSettings
 from transience.trajectories.settings import TrajectoryPCASettings
 

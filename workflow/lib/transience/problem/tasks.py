@@ -46,13 +46,19 @@ class SequenceSampler:
         num_examples: int,
         task_dimension: int,
         noise_variance: float,
+        fresh_fraction: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Fix the distribution, by its support T_M (M, D) or None, and the size of a draw."""
-        self.tasks = None if tasks is None else tasks.to(device)
+        """Fix the distribution, by its support T_M (M, D) or None, and the size of a draw.
+
+        With the probability ``fresh_fraction`` a sequence is from q_∞ instead.
+        """
+        self.tasks = None if tasks is None else tasks.to(device, copy=True)  # they may drift
         self.size, self.task_dimension = (num_sequences, num_examples), task_dimension
         self.noise_deviation, self.device = math.sqrt(noise_variance), device
-        self.generators = {part: torch.Generator(device) for part in ("inputs", "noise", "tasks")}
+        self.fresh_fraction = fresh_fraction if tasks is not None else 0.0
+        parts = ("inputs", "noise", "tasks", *(("fresh", "new") if self.fresh_fraction else ()))
+        self.generators = {part: torch.Generator(device) for part in parts}
 
     def seed(self, seed: int, *stream: str | int) -> None:
         """Let the next draw be that of a stream."""
@@ -61,16 +67,25 @@ class SequenceSampler:
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return xs (B, K, D) and ys (B, K)."""
-        inputs, noise, choice = self.generators.values()
-        on, (B, _) = {"device": self.device}, self.size
+        inputs, noise = self.generators["inputs"], self.generators["noise"]
+        on = {"device": self.device}
         xs = torch.randn(*self.size, self.task_dimension, generator=inputs, **on)
-        if self.tasks is None:
-            chosen = torch.randn(B, self.task_dimension, generator=choice, **on)
-        else:
-            chosen = self.tasks[torch.randint(len(self.tasks), (B,), generator=choice, **on)]
-        ys = torch.bmm(xs, chosen[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
+        ys = torch.bmm(xs, self._tasks()[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
         ys += self.noise_deviation * torch.randn(self.size, generator=noise, **on)
         return xs, ys
+
+    def _tasks(self) -> torch.Tensor:
+        """The task of each sequence (B, D)."""
+        on, (B, _) = {"device": self.device}, self.size
+        gaussian = {"size": (B, self.task_dimension), **on}
+        if self.tasks is None:
+            return torch.randn(generator=self.generators["tasks"], **gaussian)
+        of_set = torch.randint(len(self.tasks), (B,), generator=self.generators["tasks"], **on)
+        if not self.fresh_fraction:
+            return self.tasks[of_set]
+        fresh = torch.rand(B, 1, generator=self.generators["fresh"], **on) < self.fresh_fraction
+        new = torch.randn(generator=self.generators["new"], **gaussian)
+        return torch.where(fresh, new, self.tasks[of_set])
 
 
 def sample_sequences(

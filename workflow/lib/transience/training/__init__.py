@@ -4,8 +4,11 @@
 - `step`: one optimiser step, which a GPU can replay
 - `arithmetic`: how a GPU may round the products of a step
 - `self_check`: a compiled step against the definition, before a training trusts it
+- `phases`: parts of a training in which something is otherwise
+- `branch`: a training that begins in the course of another one
 - `state`: what is saved, and resumed from
 - `schedule`: at which steps checkpoints are taken
+- `kept`: what a training keeps until it is finished
 - `background`: checkpoints written while training goes on
 - `cuda_graph`: a step on a GPU as one launch
 - `settings`: sections `training` and `checkpoints` of a configuration

@@ -4,33 +4,31 @@ import contextlib
 import shutil
 import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from safetensors import SafetensorError
 
 from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
-from transience.errors import InputError
-from transience.files.checkpoints import CheckpointWriter
 from transience.files.tables import write_table
 from transience.files.unfinished import state_folder
 from transience.model.settings import ModelSettings
-from transience.model.transformer import initial_parameters, num_parameters
 from transience.problem.settings import TaskSettings
 from transience.run import Run
-from transience.training.background import BackgroundWriter
-from transience.training.schedule import schedule
+from transience.training.branch import Parent
+from transience.training.kept import Kept
+from transience.training.phases import kept_steps
 from transience.training.settings import CheckpointSettings, TrainingSettings
 from transience.training.state import LOG_COLUMNS, TrainingState
-from transience.training.train import train
+from transience.training.train import drifts, train
+
+# Files of another run, which a branch begins from.
+OF_PARENT = ("parent_checkpoints", "parent_states", "parent_training", "branch_point")
 
 
 class TrainingReads(flags.Reads):
@@ -49,85 +47,61 @@ def main() -> None:
         "--state-dir", type=Path, required=True, help="folder of its state, removed at the end"
     )
     parser.add_argument("--save-state-every", type=float, default=60.0, metavar="SECONDS")
-    flags.add_files(parser, "checkpoints", "training")
+    flags.add_files(parser, "checkpoints", "states", "training")
+    for name in OF_PARENT:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE")
     args = parser.parse_args()
     run, settings = flags.run_of(args), args.settings.training
     device = use_device(args.device, threads=args.threads)
-    metadata = provenance.of_run(args, run, device.type)
-    folder = state_folder(args.state_dir, args.settings, args.code, run, device)
-    steps = schedule(settings.num_steps, **args.settings.checkpoints.model_dump())
+    files = {name.removeprefix("parent_"): getattr(args, name) for name in OF_PARENT}
+    parent = Parent.of(run, settings.branch, files)
+    start, origin = (parent.step, parent.checkpoints.metadata) if parent else (0, None)
+    steps = kept_steps(
+        settings, args.settings.checkpoints, start=start, before=parent.steps if parent else ()
+    )
+    metadata = provenance.of_run(args, run, device.type) | _course(settings, start)
+    folder = state_folder(args.state_dir, args.settings, args.code, run, device, start, origin)
     kept = Kept.of(folder, run, steps, metadata)
-    state = kept.state(run, device)
-    progress = Progress(settings.num_steps, label("train", run), "step", done=state.step)
+    state = kept.state(run, device, parent)
+    _train(kept, state, run, settings, start, args.save_state_every)
+    frame = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
+    write_table(args.training, "training", frame.assign(**run.keys), metadata)
+    args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
+    kept.states.finish(args.states)
+    kept.checkpoints.finish(args.checkpoints)
+    shutil.rmtree(args.state_dir)  # only now that all outputs are there
+
+
+def _train(
+    kept: Kept,
+    state: TrainingState,
+    run: Run,
+    settings: TrainingSettings,
+    start: int,
+    save_every: float,
+) -> None:
+    """Train on to the end, keeping what is to be kept; stop where a signal says so."""
+    steps = settings.last_step(start)
+    progress = Progress(steps, label("train", run), "step", done=state.step)
     with _stop_signals() as stop:
-        for _ in train(state, run, settings):  # always `state`, one step further
+        for _ in train(state, run, settings, start=start):  # always `state`, one step further
             kept.checkpoint(state)
             progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
-            if stop or kept.age() > args.save_state_every:
+            if stop or kept.age() > save_every:
                 kept.save(state)
             if stop:
                 print(
                     f"stopped at step {state.step}; run again to go on from there", file=sys.stderr
                 )
                 sys.exit(128 + stop[0])
-    frame = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
-    write_table(args.training, "training", frame.assign(**run.keys), metadata)
-    args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
-    kept.checkpoints.finish(args.checkpoints)
-    shutil.rmtree(args.state_dir)  # only now that all outputs are there
 
 
-@dataclass
-class Kept:
-    """What a training keeps in its folder until it is finished: checkpoints so far, and a state."""
-
-    path: Path  # of the state
-    checkpoints: BackgroundWriter
-    saved: float  # time of the last save, in seconds of time.monotonic
-
-    @classmethod
-    def of(cls, folder: Path, run: Run, steps: list[int], metadata: Mapping[str, Any]) -> "Kept":
-        """Go on with what this very run left in the folder, or begin."""
-        path, partial = folder / "state.safetensors", folder / "checkpoints.partial"
-        rest = (steps, num_parameters(run.architecture), metadata)
-        if path.exists() and partial.exists():
-            try:
-                writer = BackgroundWriter(CheckpointWriter(partial, *rest))
-                return cls(path, writer, time.monotonic())
-            except InputError as error:
-                print(f"{error}; starting again at step 0", file=sys.stderr)
-        path.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
-        writer = BackgroundWriter(CheckpointWriter(partial, *rest))
-        return cls(path, writer, time.monotonic())
-
-    def state(self, run: Run, device: torch.device) -> TrainingState:
-        """Where to start: at the saved state, or at the initial parameters."""
-        if self.path.exists():
-            try:
-                state = TrainingState.load(self.path, device)
-                print(f"resuming at step {state.step}", file=sys.stderr)
-                return state
-            except (SafetensorError, KeyError, TypeError, ValueError):
-                print(f"{self.path}: damaged; starting again at step 0", file=sys.stderr)
-        state = TrainingState.initial(initial_parameters(run.architecture, run.seed).to(device))
-        self.checkpoint(state)
-        return state
-
-    def checkpoint(self, state: TrainingState) -> None:
-        """Keep the parameters if this step is on the schedule."""
-        if state.step in self.checkpoints.index:
-            self.checkpoints.write(state.step, state.vector)
-
-    def age(self) -> float:
-        """Seconds since the last save."""
-        return time.monotonic() - self.saved
-
-    def save(self, state: TrainingState) -> None:
-        """Save the state, checkpoints first, so that it never promises any that are not there."""
-        self.checkpoints.flush()
-        state.save(self.path)
-        self.saved = time.monotonic()
+def _course(settings: TrainingSettings, start: int) -> dict[str, Any]:
+    """What the metadata say of how it came about, where that is out of the ordinary."""
+    stop = settings.last_step(start)
+    wandered = [astuple(drift) for drift in drifts(settings.phases, start, stop)]
+    left = settings.branch.variant and {"variant": settings.branch.variant, "step": start}
+    return {key: value for key, value in (("branch", left), ("drift", wandered)) if value}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from transience.files.atomic import replacing
 
-LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds")
+LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds", "sequences")
 
 
 @dataclass
@@ -20,6 +20,7 @@ class TrainingState:
     first_moment: torch.Tensor  # Adam's (P,)
     second_moment: torch.Tensor
     seconds: float = 0.0  # spent training, over all resumptions
+    sequences: int = 0  # trained on
     log: list[tuple[float, ...]] = field(default_factory=list)  # rows of LOG_COLUMNS
 
     @classmethod
@@ -34,7 +35,9 @@ class TrainingState:
             "first_moment": self.first_moment,
             "second_moment": self.second_moment,
             "log": torch.tensor(self.log, dtype=torch.float64).view(-1, len(LOG_COLUMNS)),
-            "progress": torch.tensor([self.step, self.seconds], dtype=torch.float64),
+            "progress": torch.tensor(
+                [self.step, self.seconds, self.sequences], dtype=torch.float64
+            ),
         }
         with replacing(path) as temporary:
             save_file(tensors, temporary)
@@ -43,6 +46,6 @@ class TrainingState:
     def load(cls, path: Path, device: torch.device) -> "TrainingState":
         """Read a saved state; SafetensorError if the file is damaged."""
         tensors = load_file(path, device=str(device))
-        step, seconds = tensors.pop("progress").tolist()
+        step, seconds, sequences = tensors.pop("progress").tolist()
         log = [tuple(row) for row in tensors.pop("log").tolist()]
-        return cls(step=int(step), seconds=seconds, log=log, **tensors)
+        return cls(step=int(step), seconds=seconds, sequences=int(sequences), log=log, **tensors)

@@ -1,6 +1,8 @@
 """One optimiser step, in a form that a CPU runs as it is and a GPU can replay."""
 
 import inspect
+import math
+import re
 import warnings
 
 import torch
@@ -9,11 +11,11 @@ from transience.errors import InputError
 from transience.model.autograd import AutogradLossAndGradient
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.operations import round_to_tf32
-from transience.model.transformer import Architecture, initial_parameters
+from transience.model.transformer import Architecture, initial_parameters, parameter_shapes
 from transience.problem.tasks import SequenceSampler
 from transience.training import self_check
 from transience.training.arithmetic import products
-from transience.training.settings import TrainingSettings
+from transience.training.settings import PhaseSettings, TrainingSettings
 from transience.training.state import TrainingState
 
 # Steps of many architectures in one process would meet a limit of recompilations, which PyTorch
@@ -21,6 +23,10 @@ from transience.training.state import TrainingState
 ISOLATED = dict.fromkeys(
     {"isolate_recompiles"} & inspect.signature(torch.compile).parameters.keys(), True
 )
+
+
+# Names of the parameters that decay, where not all do.
+DECAYING = {"mlp": r"\.mlp_(in|out)\.weight$", "attention": r"\.(qkv|output_projection)$"}
 
 
 class Step:
@@ -36,10 +42,15 @@ class Step:
         batches: SequenceSampler,
         evaluate: LossAndGradient | AutogradLossAndGradient,
         settings: TrainingSettings,
+        decay: torch.Tensor | None = None,
     ) -> None:
-        """Take up the parameters and Adam's moments where ``state`` has them, to change them."""
+        """Take up the parameters and Adam's moments where ``state`` has them, to change them.
+
+        ``decay`` (P,) is the decoupled weight decay of each parameter; None is none.
+        """
         self.vector, self.batches, self.evaluate = state.vector, batches, evaluate
         self.architecture, self.precision = evaluate.architecture, settings.precision
+        self.decay = decay
         on_gpu = state.vector.is_cuda
         self.tf32 = uses_tf32(settings.precision, state.vector.device)
         dtype = torch.float32 if on_gpu else torch.float64  # as a GPU's Adam wants it
@@ -52,6 +63,8 @@ class Step:
             batch = self.batches.draw()
         with products(tf32=self.tf32):
             self.losses, self.vector.grad = self.evaluate(self.vector, *batch)
+        if self.decay is not None:
+            self.vector.mul_(1 - self.rate.to(self.vector) * self.decay)
         self.optimiser.step()
 
     def compile(self, backend: str = "inductor") -> None:
@@ -95,6 +108,19 @@ def loss_and_gradient(
         return AutogradLossAndGradient(architecture, dtype)
     rounding = {"bf16": torch.Tensor.bfloat16, "tf32": round_to_tf32}
     return LossAndGradient(architecture, rounding.get(precision))
+
+
+def decay_of(phase: PhaseSettings, architecture: Architecture) -> torch.Tensor | None:
+    """Weight decay of each parameter (P,) in a phase; None where there is none."""
+    if not phase.weight_decay:
+        return None
+    part = DECAYING.get(phase.weight_decay_of, "")
+    return torch.cat(
+        [
+            torch.full((math.prod(shape),), phase.weight_decay if re.search(part, name) else 0.0)
+            for name, shape in parameter_shapes(architecture).items()
+        ]
+    )
 
 
 def uses_tf32(precision: str, device: torch.device) -> bool:

@@ -7,54 +7,106 @@ Where each hyperparameter comes from is said in `config/paper.yaml`.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
 from transience.errors import InputError
+from transience.problem.drift import Drift, wander
 from transience.problem.tasks import SequenceSampler
 from transience.run import Run
 from transience.training.cuda_graph import Replayed
-from transience.training.settings import TrainingSettings
+from transience.training.phases import Segment, learning_rate, segments
+from transience.training.settings import PhaseSettings, TrainingSettings
 from transience.training.state import TrainingState
-from transience.training.step import Step, loss_and_gradient
+from transience.training.step import Step, decay_of, loss_and_gradient
 
 
-def learning_rate(step: int, settings: TrainingSettings) -> float:
-    """Rate of the optimiser step after ``step`` steps: linear warm-up, then constant."""
-    return settings.learning_rate * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
-
-
-def train(state: TrainingState, run: Run, settings: TrainingSettings) -> Iterator[TrainingState]:
+def train(
+    state: TrainingState, run: Run, settings: TrainingSettings, *, start: int = 0
+) -> Iterator[TrainingState]:
     """Train on from ``state`` and yield it (the same object, changed) after every step.
 
     Args:
         state: where to start; its device is where the work is done.
         run: its transformer, its q_M and its seed; batches come from the stream "training".
-        settings: of Adam, its schedule and what is logged.
+        settings: of Adam, its schedule and phases, and what is logged.
+        start: step at which the run leaves another one, from which its phases count.
 
     Raises:
         InputError: if the loss is not finite or above `divergence_loss`, checked whenever a row
             is logged.
     """
-    device = state.vector.device
-    size = {"num_sequences": settings.batch_size, **run.task.model_dump()}
-    batches = SequenceSampler(tasks=run.tasks(), device=device, **size)
-    model = loss_and_gradient(run.architecture, settings.precision, device)
-    step = launch = Step(state, batches, model, settings)
-    if device.type == "cuda":
-        step.compile()
-        launch = Replayed(step, batches.generators.values())
+    stop, compiled = settings.last_step(start), {}
+    run = replace(run, drift=drifts(settings.phases, start, stop))
     started = time.perf_counter() - state.seconds
-    while state.step < settings.num_steps:
-        batches.seed(run.seed, "training", state.step)
-        rate = learning_rate(state.step, settings)
-        step.rate.fill_(rate)
-        launch()
-        state.step += 1
-        if state.step % settings.log_every == 0 or state.step in (1, settings.num_steps):
-            _log(state, step.losses, rate, started, settings.divergence_loss)
-        yield state
+    for segment in segments(settings.phases, start, stop):
+        if state.step >= segment.end:
+            continue
+        step = _step(state, run, settings, segment, compiled)
+        launch = Replayed(step, step.batches.generators.values()) if step.vector.is_cuda else step
+        walk = _walk(step.batches, run.seed, segment.phase.task_drift)
+        while state.step < segment.end:
+            step.batches.seed(run.seed, "training", state.step)
+            rate = learning_rate(state.step, settings, segment)
+            step.rate.fill_(rate)
+            launch()
+            walk(state.step)
+            state.step += 1
+            state.sequences += len(step.losses)
+            if state.step % settings.log_every == 0 or state.step in (1, stop):
+                _log(state, step.losses, rate, started, settings.divergence_loss)
+            yield state
+
+
+def drifts(phases: Sequence[PhaseSettings], start: int, stop: int) -> tuple[Drift, ...]:
+    """When tasks wander, and how fast."""
+    return tuple(
+        Drift(one.begin, min(one.end, stop), one.phase.task_drift)
+        for one in segments(phases, start, stop)
+        if one.phase.task_drift
+    )
+
+
+def _step(
+    state: TrainingState,
+    run: Run,
+    settings: TrainingSettings,
+    segment: Segment,
+    compiled: dict[int, Callable],
+) -> Step:
+    """The step of a segment; ``compiled`` keeps what a GPU's steps of a batch size share."""
+    phase, device = segment.phase, state.vector.device
+    num_tasks = run.num_tasks if phase.num_tasks is None else float(phase.num_tasks)
+    num_sequences = phase.batch_size or settings.batch_size
+    batches = SequenceSampler(
+        tasks=replace(run, num_tasks=num_tasks).at(state.step).tasks(), num_sequences=num_sequences,
+        fresh_fraction=phase.fresh_fraction, device=device, **run.task.model_dump(),
+    )  # fmt: skip
+    model = loss_and_gradient(run.architecture, settings.precision, device)
+    decay = decay_of(phase, run.architecture)
+    step = Step(state, batches, model, settings, None if decay is None else decay.to(device))
+    if device.type == "cuda":
+        if num_sequences not in compiled:
+            step.compile()
+            compiled[num_sequences] = step.evaluate
+        step.evaluate = compiled[num_sequences]
+    return step
+
+
+def _walk(batches: SequenceSampler, seed: int, rate: float) -> Callable[[int], None]:
+    """What takes the tasks of a sampler from where they stand at a step to the next."""
+    if not rate or batches.tasks is None:
+        return lambda step: None
+    tasks = batches.tasks.cpu()
+
+    def walk(step: int) -> None:
+        nonlocal tasks
+        tasks = wander(tasks, seed, step, rate)
+        batches.tasks.copy_(tasks)
+
+    return walk
 
 
 def _log(
@@ -74,4 +126,4 @@ def _log(
             f"{norm:.4g}; expected a loss below divergence_loss = {divergence_loss:g}. "
             "Lower training.learning_rate or lengthen training.warmup_steps"
         )
-    state.log.append((state.step, loss, rate, norm, state.seconds))
+    state.log.append((state.step, loss, rate, norm, state.seconds, state.sequences))

@@ -22,7 +22,8 @@ from transience.files.checkpoints import CheckpointReader
 from transience.model.transformer import initial_parameters, num_parameters, predict, unflatten
 from transience.planning.configuration import variant_settings
 from transience.run import Run
-from transience.training.schedule import schedule
+from transience.training.phases import kept_steps
+from transience.training.settings import CheckpointSettings, TrainingSettings
 from transience.verify.files import CHECKPOINTS, Config, File, in_order
 
 RTOL = 1e-3  # rounding of float32 on another processor; another seed's numbers differ far more
@@ -62,7 +63,13 @@ def difference_of(expected: Any, found: Any) -> str | None:
 
 def _checkpoint_problems(file: File, settings: Config, run: Run) -> Iterator[str]:
     reader = CheckpointReader(file.path)
-    steps = schedule(settings["training"]["num_steps"], **settings["checkpoints"])
+    start = reader.metadata.get("branch", {}).get("step", 0)
+    steps, _ = kept_steps(
+        TrainingSettings(**settings["training"]),
+        CheckpointSettings(**settings["checkpoints"]),
+        start=start,
+        before=[step for step in reader.steps if step < start],
+    )
     shape, found = [len(steps), num_parameters(run.architecture)], reader.rows.get_shape()
     if reader.steps != steps:
         scheduled = f"{len(steps)} checkpoints as scheduled"

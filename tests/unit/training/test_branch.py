@@ -1,0 +1,125 @@
+"""A branch begins with the very state of its parent, and changes what comes after alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from small import MODEL, TASK, TRAINING
+
+from transience.files.checkpoints import CheckpointReader
+from transience.files.tables import read_table, write_table
+
+LIBRARY = Path(__file__).parents[3] / "workflow" / "lib"
+SETTINGS = {"experiment": "test", "task": TASK, "model": MODEL}
+RUN = ["--num-tasks", "4", "--seed", "1", "--device", "cpu"]
+STEPS = {"linear_every": 10, "logarithmic_count": 4}
+
+
+def train(
+    folder: Path, variant: str, *flags: str, states=(), **training
+) -> subprocess.CompletedProcess:
+    checkpoints = STEPS | {"states": list(states)}
+    settings = SETTINGS | {"training": TRAINING | training, "checkpoints": checkpoints}
+    outputs = {name: folder / f"{variant}.{name}" for name in ("checkpoints", "states", "training")}
+    words = ["--variant", variant, *RUN, "--settings", json.dumps(settings)]
+    words += ["--state-dir", str(folder / f"{variant}.state")]
+    for name, path in outputs.items():
+        words += [f"--{name}", str(path)]
+    return subprocess.run(
+        [sys.executable, "-m", "transience.training", *words, *flags],
+        env=os.environ | {"PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def branch(folder: Path, variant: str, step, *flags: str, **changes):
+    """A branch of the run `parent` in the folder."""
+    names = ("checkpoints", "states", "training")
+    words = [
+        word for name in names for word in (f"--parent-{name}", str(folder / f"parent.{name}"))
+    ]
+    of_branch = {"variant": "parent", "step": step} | changes.pop("branch", {})
+    return train(folder, variant, *words, *flags, branch=of_branch, **changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("family")
+    done = train(folder, "parent", states=[20, 0.75])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def rows(path: Path) -> dict[int, torch.Tensor]:
+    reader = CheckpointReader(path)
+    return {step: reader.parameters(index) for index, step in enumerate(reader.steps)}
+
+
+def log(path: Path) -> pd.DataFrame:
+    return read_table(path, "training").drop(columns=["variant", "seconds"])
+
+
+def test_states_are_kept_where_that_was_asked_for(folder):
+    states = rows(folder / "parent.states")
+    assert list(states) == [20, 30]
+    assert states[20].shape == (2 * len(rows(folder / "parent.checkpoints")[20]),)
+    first, second = states[20].chunk(2)
+    assert (second >= 0).all() and first.any()
+
+
+@pytest.mark.parametrize("step", [20, 0.75])
+def test_one_that_changes_nothing_equals_its_parent_to_the_bit(folder, step):
+    name = f"same{step}"
+    assert branch(folder, name, step).returncode == 0
+    parent, other = (rows(folder / f"{one}.checkpoints") for one in ("parent", name))
+    assert parent.keys() == other.keys()
+    assert all(torch.equal(parent[at], other[at]) for at in parent)
+    assert log(folder / "parent.training").equals(log(folder / f"{name}.training"))
+    found = CheckpointReader(folder / f"{name}.checkpoints").metadata["branch"]
+    assert found == {"variant": "parent", "step": 20 if step == 20 else 30}
+
+
+def test_one_that_changes_something_leaves_it_there(folder):
+    phases = [{"begin": 5, "fresh_fraction": 0.5}]
+    assert branch(folder, "fresh", 20, phases=phases).returncode == 0
+    parent, other = (rows(folder / f"{one}.checkpoints") for one in ("parent", "fresh"))
+    assert other.keys() == parent.keys() | {25}
+    assert all(torch.equal(parent[at], other[at]) == (at <= 20) for at in parent)
+
+
+def test_it_may_end_early_or_late_and_be_left_in_turn(folder):
+    assert branch(folder, "short", 20, branch={"num_steps": 3}, states=["all"]).returncode == 0
+    assert [*rows(folder / "short.checkpoints")] == [0, 1, 3, 10, 11, 20, 23]
+    assert [*rows(folder / "short.states")] == [20, 23]
+    assert branch(folder, "late", 30, num_steps=60).returncode == 0
+    assert [*rows(folder / "late.checkpoints")][-3:] == [40, 50, 60]
+
+
+@pytest.mark.parametrize(("moment", "left"), [(11, 20), (20, 20), (21, 30)])
+def test_a_moment_told_in_words_is_the_first_kept_state_from_there_on(folder, moment, left):
+    point = folder / f"point{moment}"
+    frame = pd.DataFrame(
+        {
+            "variant": "worded", "num_tasks": 4.0, "seed": 1, "parent": "parent", "at": "t_crit",
+            "step": [moment],
+        }
+    )  # fmt: skip
+    write_table(point, "branch_point", frame, {})
+    done = branch(folder, f"worded{moment}", "t_crit", "--branch-point", str(point))
+    assert done.returncode == 0, done.stderr
+    found = CheckpointReader(folder / f"worded{moment}.checkpoints").metadata["branch"]["step"]
+    assert found == left
+
+
+def test_a_state_that_is_not_kept_is_told_in_one_line(folder):
+    done = branch(folder, "lost", 10)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert "parent.states: expected the state of step 10, at which lost leaves parent" in line
+    assert line.endswith("found those of 20, 30")
