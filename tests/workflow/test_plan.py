@@ -1,10 +1,12 @@
 """What Snakemake plans for a configuration, with no results there."""
 
+import inspect
 import os
 import re
 
 import pytest
 import yte
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 RUNS = 6  # of the smoke sweep: three task diversities, two seeds
 SWEEP = {
@@ -35,6 +37,13 @@ def test_smoke(project):
 
 def test_paper_is_planned_whole(project):
     assert project.planned(config="config/paper.yaml") == with_runs(26)
+
+
+def test_snakemake_still_looks_where_it_is_told_of_no_limit():
+    """Else workflow/rules/common.smk (`onstart`) would do nothing, without a word."""
+    source = inspect.getsource(JobScheduler)
+    assert source.count("self.job_rate_limiter is not None") == 1
+    assert source.count("self.job_rate_limiter is None") == 1
 
 
 def test_architectures_are_planned_as_variants(project):

@@ -57,6 +57,10 @@ if GPUS and workflow.is_main_process and not PLACE["cluster"]:
 
 
 onstart:
+    # To keep to a number of jobs a second, Snakemake looks at all of them again a second after each
+    # time that it did: the longer a sweep, the more often. On this machine cores limit jobs already.
+    if workflow.is_main_process and not PLACE["cluster"]:
+        workflow.scheduler.job_rate_limiter = None
     if workflow.is_main_process and any(
         job.resources.get("gpu") for job in workflow.dag.needrun_jobs()
     ):
