@@ -90,3 +90,23 @@ rule branch_point:
         **command("transience.departure.branch_point", "task model training.branch"),
     shell:
         "python -m transience.departure.branch_point {params.flags} > {log:q} 2>&1"
+
+
+rule interventions:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        training="results/{experiment}/tables/training.parquet",
+    output:
+        interventions="results/{experiment}/tables/interventions.parquet",
+    log:
+        "results/{experiment}/logs/interventions/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/interventions/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.interventions", "training variants"),
+    shell:
+        "python -m transience.departure.interventions {params.flags} > {log:q} 2>&1"

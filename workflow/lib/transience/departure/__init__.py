@@ -3,6 +3,8 @@
 - `transient_ridge`: t_crit, distances then and at the end, and the bend towards ridge; a command
 - `free_energy`: does the trade-off of loss and complexity predict when a run leaves? a command
 - `branch_point`: where a branch leaves another run, if that is said in words; a command
+- `interventions`: what variants of training do to departures, and whether it is worth it; a command
+- `course`: what a run has used by a step
 - `observed`: when a run left ridge, by the checkpoints before and after
 - `predicted`: when it should have left, by the paper's eq. 8
 - `agreement`: how well predictors order the departures

@@ -1,0 +1,177 @@
+"""What became of a departure, on paths made up for each case."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import TRAINING
+
+from transience.departure.course import Course
+from transience.departure.interventions import (
+    COMPARED,
+    Path,
+    compared,
+    control_of,
+    described,
+    gain,
+    interventions_table,
+    preserved,
+    verdict,
+)
+from transience.files.tables import schemas
+from transience.training.settings import BranchSettings, PhaseSettings, TrainingSettings
+
+STEPS = np.arange(0, 101, 10)
+
+
+def course(rate: float = 1.0, end: int = 100) -> Course:
+    rows = [(step, rate, 8.0 * step, step / 10) for step in range(1, end + 1)]
+    return Course.of(pd.DataFrame(rows, columns=["step", "learning_rate", "sequences", "seconds"]))
+
+
+CONTROL = Path(
+    steps=STEPS,
+    own=np.linspace(4.0, 1.0, 11),
+    ood=np.array([4.0, 3.0, 2.0, 2.0, 2.2, 2.5, 3.0, 3.2, 3.4, 3.6, 4.0]),
+    outcome="left",
+    low=40.0,
+    high=50.0,
+    nearer_to_ridge=False,
+    course=course(),
+)
+FLAT = np.minimum(CONTROL.ood, np.where(STEPS > 10, 2.0, 9.0))
+STAYS = replace(CONTROL, outcome="stays", low=100.0, high=math.inf, ood=FLAT)
+
+
+@pytest.mark.parametrize(
+    ("expected", "path"),
+    [
+        ("prevented", STAYS),
+        ("stays, worse on new tasks", replace(STAYS, ood=CONTROL.ood)),
+        ("delayed", replace(CONTROL, low=50.0, high=60.0)),
+        ("slowed", replace(CONTROL, low=60.0, high=70.0, course=course(rate=0.5))),
+        ("delayed", replace(CONTROL, low=60.0, high=70.0, course=course(rate=0.9))),
+        ("hastened", replace(CONTROL, low=20.0, high=40.0)),
+        ("unchanged", replace(CONTROL, low=40.0, high=60.0)),
+        ("left, now direct", replace(CONTROL, outcome="direct", low=0.0, high=30.0)),
+        ("stopped", replace(STAYS, steps=STEPS[:5], own=STAYS.own[:5], ood=FLAT[:5])),
+    ],
+)
+def test_verdicts_on_a_control_that_left(expected, path):
+    assert verdict(path, CONTROL, onset=20) == expected
+
+
+@pytest.mark.parametrize(("nearer", "expected"), [(True, "rescued"), (False, "unchanged")])
+def test_a_run_that_had_left_may_be_rescued(nearer, expected):
+    assert verdict(replace(CONTROL, nearer_to_ridge=nearer), CONTROL, onset=50) == expected
+
+
+def test_a_control_that_stays_has_nothing_to_prevent():
+    assert verdict(STAYS, STAYS, 0) == "unchanged"
+    assert verdict(CONTROL, STAYS, 0) == "stays, now left"
+
+
+def test_what_is_preserved_is_the_part_of_the_rise_that_was_spared():
+    assert preserved(STAYS, CONTROL) == pytest.approx(1.0)
+    assert preserved(CONTROL, CONTROL) == 0.0
+    assert preserved(replace(CONTROL, ood=CONTROL.ood - 0.5), CONTROL) == pytest.approx(0.25)
+    assert math.isnan(preserved(CONTROL, STAYS))
+
+
+def test_a_gain_is_below_what_stopping_early_buys():
+    assert gain(CONTROL, CONTROL) == 0.0
+    assert gain(STAYS, CONTROL) == pytest.approx(2.0)  # as good on q_M as the control's last
+    stopped = replace(CONTROL, steps=STEPS[:3], own=CONTROL.own[:3], ood=CONTROL.ood[:3])
+    assert gain(stopped, CONTROL) == 0.0
+    assert gain(replace(STAYS, own=CONTROL.own + 1.0), CONTROL) == pytest.approx(3.2 - 2.0)
+    assert math.isnan(gain(replace(STAYS, own=CONTROL.own - 1.0), CONTROL))
+
+
+def test_a_relapse_is_a_departure_after_the_intervention():
+    late = replace(CONTROL, low=70.0, high=80.0)
+    what = {"onset": 20, "release": 60.0}
+    assert compared(late, CONTROL, what)["relapsed"]
+    assert not compared(late, CONTROL, what | {"release": 80.0})["relapsed"]
+    assert not compared(late, CONTROL, what | {"release": math.nan})["relapsed"]
+    assert tuple(compared(late, CONTROL, what)) == COMPARED
+
+
+# What it was
+
+
+def settings(*phases: dict, **changes) -> TrainingSettings:
+    kinds = [PhaseSettings(**phase) for phase in phases]
+    return TrainingSettings(**TRAINING, phases=kinds).model_copy(update=changes)
+
+
+def test_phases_in_words():
+    two = {"begin": 10, "end": 20, "fresh_fraction": 0.1}, {"begin": 30, "fresh_fraction": 0.2}
+    found = described(settings(*two), 0, 40)
+    assert (found["kind"], found["value"], found["onset"]) == ("fresh_fraction", 0.2, 10)
+    assert math.isnan(found["release"])
+    assert described(settings(two[0]), 100, 140)["onset"] == 110
+    assert described(settings(two[0]), 0, 40)["release"] == 20
+    both = described(settings({"num_tasks": "inf", "weight_decay": 0.1}), 0, 40)
+    assert both["kind"] == "num_tasks+weight_decay" and math.isnan(both["value"])
+    assert described(settings({"num_tasks": "inf"}), 0, 40)["value"] == math.inf
+    assert described(settings({"begin": 5}), 0, 40)["kind"] == "none"
+
+
+def test_the_control_is_where_branches_begin():
+    family = {
+        "main": settings(),
+        "other": settings(),
+        "branch": settings(branch=BranchSettings(variant="other")),
+        "twig": settings(branch=BranchSettings(variant="branch")),
+    }
+    controls = {name: control_of(name, family, "main") for name in family}
+    assert controls == {"main": "main", "other": "main", "branch": "other", "twig": "other"}
+
+
+# The table
+
+
+def tables(variants: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs of M = 8 and ∞ with these relative distances, the same for each M."""
+    evaluation, training = [], []
+    for variant, relative in variants.items():
+        for num_tasks in (8.0, math.inf):
+            keys = {"variant": variant, "num_tasks": num_tasks, "seed": 0}
+            frame = pd.DataFrame(
+                {
+                    "step": STEPS,
+                    "position": pd.NA,
+                    "loss": 2.0 - relative,
+                    "distance_to_dmmse": relative,
+                    "distance_to_ridge": np.where(STEPS > 0, 1 - relative, 4.0),
+                }
+            )
+            both = [frame.assign(distribution=name, **keys) for name in ("training", "gaussian")]
+            evaluation += both
+            rows = [(step, 1.0, 8.0 * step, 1.0 * step) for step in range(1, 101)]
+            columns = ["step", "learning_rate", "sequences", "seconds"]
+            training.append(pd.DataFrame(rows, columns=columns).assign(**keys))
+    return pd.concat(evaluation), pd.concat(training)
+
+
+LEAVES = np.array([0.5, 0.9, 0.9, 0.9, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
+KEEPS = np.where(STEPS > 40, 0.9, LEAVES)
+
+
+def test_the_table_has_a_row_for_each_run_with_a_control():
+    branch = BranchSettings(variant="baseline", step=40)
+    family = {"baseline": settings(), "kept": settings({"weight_decay": 0.1}, branch=branch)}
+    found = interventions_table(*tables({"baseline": LEAVES, "kept": KEEPS}), family)
+    assert list(found.columns) == [column.name for column in schemas()["interventions"].columns]
+    (row,) = found.to_dict("records")
+    assert (row["variant"], row["control"], row["num_tasks"]) == ("kept", "baseline", 8.0)
+    assert (row["onset"], row["verdict"], row["kind"]) == (40, "prevented", "weight_decay")
+    assert (row["control_low"], row["control_high"]) == (40, 50)
+    assert row["sequences"] == 800
+
+
+def test_one_variant_has_no_rows():
+    found = interventions_table(*tables({"baseline": LEAVES}), {"baseline": settings()})
+    assert len(found) == 0 and "gain" in found

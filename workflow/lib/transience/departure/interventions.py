@@ -1,0 +1,241 @@
+"""What an intervention did: each run of a variant beside an untouched one of the same M and seed.
+
+The control is the variant from which it branches, at the end of all branches, else the main one.
+The two share inputs and noise. Definitions that are ours:
+
+- A run *left*, *stays* and so on as in `observed.departure`.
+- `prevented`: the control left, this run was at ridge and stays, and its loss on new tasks is less
+  than 10 % above its least at the end. Up to the end of training, which says nothing beyond.
+- `delayed`: both left, and the intervals of their departures are apart, in steps and in rate time;
+  `slowed`: in steps only, as with a lower rate everything takes more steps; `hastened`: it left
+  before; `unchanged`: the intervals overlap.
+- `rescued`: the intervention began after the control's departure, and the run ends nearer to ridge.
+- `stopped`: the run ends before the control's departure begins.
+- `relapsed`: it left after an intervention had been over.
+
+The loss on q_M stands beside all of it, as freezing prevents everything. What stopping early buys
+for nothing are the points of the control's own path in the plane (loss on q_M, loss on new tasks).
+An intervention is worth it if it ends below that path: `gain` is the least loss on new tasks of a
+checkpoint of the control that is as good on q_M, less that of the end. The control has many
+checkpoints to choose the least from and the run has one, so small gains are understated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transience.command import flags, provenance
+from transience.command.entry import ends_in_one_line
+from transience.departure.course import Course
+from transience.departure.observed import departures
+from transience.departure.transient_ridge import RISE
+from transience.files.selections import main_variant, mean_over_positions
+from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
+from transience.training.phases import bounds
+from transience.training.settings import PhaseSettings, TrainingSettings
+
+# What a phase may change, but for where and how.
+KINDS = ("num_tasks", "fresh_fraction", "task_drift", "weight_decay", "learning_rate_factor")
+KINDS += ("batch_size",)
+
+
+class InterventionReads(flags.Reads):
+    """What the comparison depends on."""
+
+    training: TrainingSettings
+    variants: dict[str, dict[str, Any]]  # sections by variant, with its own values only
+
+
+def main() -> None:
+    """Compare every run of a variant with its control; write the table interventions."""
+    parser = flags.parser(main.__doc__, InterventionReads)
+    inputs = ("evaluation", "training")
+    flags.add_files(parser, *inputs, "interventions")
+    args = parser.parse_args()
+    tables = [read_table(getattr(args, name), name) for name in inputs]
+    settings = {
+        variant: TrainingSettings.model_validate(
+            args.settings.training.model_dump(exclude_unset=True) | own.get("training", {})
+        )
+        for variant, own in args.settings.variants.items()
+    }
+    table = interventions_table(*tables, settings)
+    metadata = provenance.of_sweep(args, [read_metadata(args.evaluation)])
+    write_table(args.interventions, "interventions", table, metadata)
+
+
+@dataclass(frozen=True)
+class Path:
+    """The course of one run through the plane of the two losses, by checkpoint."""
+
+    steps: np.ndarray
+    own: np.ndarray  # loss on q_M
+    ood: np.ndarray  # loss on new tasks
+    outcome: str
+    low: float  # bounds of the departure, in steps
+    high: float
+    nearer_to_ridge: bool  # at the end
+    course: Course
+
+    @property
+    def rise(self) -> float:
+        """By what part the loss on new tasks is above its least at the end."""
+        return self.ood[-1] / self.ood.min() - 1
+
+
+def interventions_table(
+    evaluation: pd.DataFrame, training: pd.DataFrame, settings: Mapping[str, TrainingSettings]
+) -> pd.DataFrame:
+    """Table `interventions`: a row for each run whose control is in the sweep."""
+    paths, main, rows = _paths(evaluation, training), main_variant(evaluation), []
+    for (variant, num_tasks, seed), path in paths.items():
+        control = control_of(variant, settings, main)
+        other = paths.get((control, num_tasks, seed))
+        if variant == control or other is None or math.isinf(num_tasks):
+            continue
+        start = _start(path, other) if settings[variant].branch.variant else 0
+        what = described(settings[variant], start, int(path.steps[-1]))
+        keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
+        rows.append(keys | {"control": control} | what | compared(path, other, what))
+    return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
+
+
+def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:
+    """Variant that a variant is compared with: where its branches begin, or the main one."""
+    root = variant
+    while parent := settings[root].branch.variant:
+        root = parent
+    return main if root == variant else root
+
+
+DESCRIBED = ("kind", "value", "onset", "release")
+
+
+def described(settings: TrainingSettings, start: int, stop: int) -> dict[str, Any]:
+    """What a variant does to a training from ``start`` to ``stop``, and when.
+
+    `kind` names what its phases change (`none` if nothing: another setting, or the end), `value`
+    is the last one's, if one thing is changed. `onset` and `release` are the first step at which
+    something is changed, and that at which it is over, or missing if it lasts to the end.
+    """
+    active = [
+        (phase, *span)
+        for phase, span in zip(settings.phases, bounds(settings.phases, start, stop), strict=True)
+        if changes(phase)
+    ]
+    kinds = list(dict.fromkeys(kind for phase, _, _ in active for kind in changes(phase)))
+    value = getattr(active[-1][0], kinds[0]) if len(kinds) == 1 else math.nan
+    end = active[-1][2] if active else stop
+    return {
+        "kind": "+".join(kinds) or "none",
+        "value": float(value),
+        "onset": active[0][1] if active else start,
+        "release": float(end) if end < stop else math.nan,
+    }
+
+
+def changes(phase: PhaseSettings) -> list[str]:
+    """What a phase changes."""
+    plain = PhaseSettings()
+    return [kind for kind in KINDS if getattr(phase, kind) != getattr(plain, kind)]
+
+
+COMPARED = (
+    "verdict", "relapsed", "outcome", "low", "high", "control_outcome", "control_low",
+    "control_high", "steps", "sequences", "rate_time", "seconds", "final_loss",
+    "control_final_loss", "least_ood_loss", "final_ood_loss", "control_least_ood_loss",
+    "control_final_ood_loss", "rise", "control_rise", "preserved", "gain",
+)  # fmt: skip
+
+
+def compared(path: Path, control: Path, what: Mapping[str, Any]) -> dict[str, Any]:
+    """A run beside its control; see the top of the module, and the table's columns."""
+    end, released = path.steps[-1], not math.isnan(what["release"])
+    values = {
+        "verdict": verdict(path, control, what["onset"]),
+        "relapsed": released and path.outcome == "left" and path.low >= what["release"],
+        "steps": int(end),
+        "preserved": preserved(path, control),
+        "gain": gain(path, control),
+    }
+    values |= {name: path.course.at(end, name) for name in ("sequences", "rate_time", "seconds")}
+    for prefix, one in (("", path), ("control_", control)):
+        values |= {f"{prefix}{name}": getattr(one, name) for name in ("outcome", "low", "high")}
+        values |= {
+            f"{prefix}final_loss": one.own[-1],
+            f"{prefix}least_ood_loss": one.ood.min(),
+            f"{prefix}final_ood_loss": one.ood[-1],
+            f"{prefix}rise": one.rise,
+        }
+    return {name: values[name] for name in COMPARED}
+
+
+def verdict(path: Path, control: Path, onset: int) -> str:
+    """In a word, what the intervention did to the departure of the control."""
+    if control.outcome != "left":
+        same = path.outcome == control.outcome
+        return "unchanged" if same else f"{control.outcome}, now {path.outcome}"
+    if onset >= control.high:
+        return "rescued" if path.nearer_to_ridge else "unchanged"
+    if path.steps[-1] <= control.low:
+        return "stopped"
+    if path.outcome == "stays":
+        return "prevented" if path.rise < RISE else "stays, worse on new tasks"
+    if path.outcome != "left":
+        return f"left, now {path.outcome}"
+    if path.high <= control.low:
+        return "hastened"
+    if path.low < control.high:
+        return "unchanged"
+    later = path.course.at(path.low, "rate_time") >= control.course.at(control.high, "rate_time")
+    return "delayed" if later else "slowed"
+
+
+def preserved(path: Path, control: Path) -> float:
+    """Part of the control's rise of loss on new tasks that this run was spared.
+
+    1 if it ends at the least of the control, 0 if where the control ends; missing where the
+    control rises by less than 10 %.
+    """
+    rise = control.ood[-1] - control.ood.min()
+    return (control.ood[-1] - path.ood[-1]) / rise if control.rise >= RISE else math.nan
+
+
+def gain(path: Path, control: Path) -> float:
+    """How far the run ends below the control's path; missing if that is nowhere as good on q_M."""
+    as_good = control.ood[control.own <= path.own[-1]]
+    return as_good.min() - path.ood[-1] if len(as_good) else math.nan
+
+
+def _paths(evaluation: pd.DataFrame, training: pd.DataFrame) -> dict[tuple, Path]:
+    """The path of every run, by `RUN_KEYS`."""
+    left = departures(evaluation).set_index(RUN_KEYS)
+    courses = {run: Course.of(rows) for run, rows in training.groupby(RUN_KEYS)}
+    own = dict(iter(mean_over_positions(evaluation, "training").groupby(RUN_KEYS)))
+    paths = {}
+    for run, frame in mean_over_positions(evaluation, "gaussian").groupby(RUN_KEYS):
+        ood, on_own = frame.sort_values("step"), own[run].sort_values("step")
+        end, found = on_own.iloc[-1], left.loc[run]
+        paths[run] = Path(
+            steps=ood["step"].to_numpy(), own=on_own["loss"].to_numpy(), ood=ood["loss"].to_numpy(),
+            outcome=found["outcome"], low=found["low"], high=found["high"], course=courses[run],
+            nearer_to_ridge=bool(end["distance_to_ridge"] <= end["distance_to_dmmse"]),
+        )  # fmt: skip
+    return paths
+
+
+def _start(path: Path, control: Path) -> int:
+    """Last checkpoint up to which a branch and the run that it leaves are the same."""
+    common, mine, theirs = np.intersect1d(path.steps, control.steps, return_indices=True)
+    same = path.ood[mine] == control.ood[theirs]
+    return int(common[np.argmin(same) - 1 if not same.all() else -1])
+
+
+if __name__ == "__main__":
+    ends_in_one_line(main)
