@@ -32,7 +32,7 @@ VARIANT, SEED = "baseline", 0
 # Rules of a run, in order: module, and what it writes. All but the first read the checkpoints.
 STAGES = {
     "train": ("transience.training", ("checkpoints", "states", "training")),
-    "evaluate": ("transience.evaluation", ("evaluation", "predictors", "probe")),
+    "evaluate": ("transience.evaluation", ("evaluation", "predictors", "front", "probe")),
     "llc": ("transience.complexity.llc", ("llc", "llc_trace")),
     "indicators": ("transience.complexity.indicators", ("indicators",)),
     "llc_curve": ("transience.complexity.llc_curve", ("llc_curve",)),

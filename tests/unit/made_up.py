@@ -43,6 +43,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         "training": [_training(m, s) for m, s in runs],
         "evaluation": [_evaluation(m, s) for m, s in runs],
         "predictors": [_predictors(m, s) for m, s in runs],
+        "front": [_front(m, s) for m, s in runs],
         "llc": [_llc(m, s, m in diverged) for m, s in runs],
         "llc_trace": [_llc_trace(m, s, m in diverged) for m, s in runs],
         "llc_curve": [_llc_curve(m, s, m in diverged) for m, s in runs],
@@ -104,6 +105,7 @@ def _training(m: float, s: int) -> pd.DataFrame:
         {
             "num_tasks": m, "seed": s, "step": STEPS, "batch_loss": loss, "learning_rate": 2e-3,
             "gradient_norm": 1.0, "seconds": np.array(STEPS) * 6e-3,
+            "sequences": np.array(STEPS) * 32.0,
         }
     )  # fmt: skip
 
@@ -141,6 +143,22 @@ def _predictors(m: float, s: int) -> pd.DataFrame:
             for d in ("training", "gaussian", "root")
             for p in (None, 0, 1)
             for name, loss in losses.items()
+        ]
+    )  # fmt: skip
+
+
+def _front(m: float, s: int) -> pd.DataFrame:
+    """From the losses of dMMSE_M to those of ridge; for M = inf both are one."""
+    least, most = _floor(m), 1.7 + 4 * _special(m)
+    return pd.DataFrame(
+        [
+            {"num_tasks": m, "seed": s, "fresh_fraction": fraction, "distribution": d,
+             "loss": loss * (1.02 + 0.02 * s)}
+            for fraction in (0.0, 0.25, 0.5, 0.75, 1.0)
+            for d, loss in (
+                ("training", least + (1.7 - least) * fraction**2),
+                ("gaussian", 1.7 + (most - 1.7) * (1 - fraction) ** 2),
+            )
         ]
     )  # fmt: skip
 

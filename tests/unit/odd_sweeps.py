@@ -44,7 +44,7 @@ SMALL = {
 }  # fmt: skip
 OF_A_RUN = {  # commands by module: the sections that each reads, and its files
     "training": ("task model training checkpoints", [CHECKPOINTS, "training"]),
-    "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "probe"]),
+    "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "front", "probe"]),
     "complexity.llc": ("task model llc", ["llc", "llc_trace"]),
     "complexity.llc_curve": ("task model llc llc_curve", ["llc_curve"]),
     "complexity.indicators": ("task model indicators llc.nbeta llc.gamma", ["indicators"]),

@@ -1,5 +1,5 @@
 # Compare every checkpoint of a run with dMMSE_M and ridge: losses and distances on three task
-# distributions, and predictions on the probe.
+# distributions, the least losses that can be had together, and predictions on the probe.
 
 
 rule evaluate:
@@ -8,6 +8,7 @@ rule evaluate:
     output:
         evaluation="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/evaluation.parquet",
         predictors="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/predictors.parquet",
+        front="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/front.parquet",
         probe="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/probe.parquet",
     log:
         "results/{experiment}/logs/evaluate/{variant}_M{num_tasks}_seed{seed}.log",

@@ -1,4 +1,4 @@
-"""The evaluation command: three tables, or one line that says what is wrong."""
+"""The evaluation command: four tables, or one line that says what is wrong."""
 
 import json
 from pathlib import Path
@@ -29,17 +29,18 @@ def checkpoints(tmp_path: Path) -> Path:
 
 def run_command(checkpoints: Path, monkeypatch, settings: dict = SETTINGS) -> None:
     flags = [*FLAGS, "--settings", json.dumps(settings), "--checkpoints", str(checkpoints)]
-    for table in ("evaluation", "predictors", "probe"):
+    for table in ("evaluation", "predictors", "front", "probe"):
         flags += [f"--{table}", str(checkpoints.with_name(table))]
     monkeypatch.setattr("sys.argv", ["evaluation", *flags])
     ends_in_one_line(main)
 
 
-def test_the_command_writes_its_three_tables(checkpoints: Path, monkeypatch, capsys):
+def test_the_command_writes_its_tables(checkpoints: Path, monkeypatch, capsys):
     run_command(checkpoints, monkeypatch)
     read = {t: tables.read_table(checkpoints.with_name(t), t) for t in ("evaluation", "predictors")}
     assert read["evaluation"]["step"].unique().tolist() == [0, 9]
     assert len(read["predictors"]) == 3 * 3 * (K + 1)
+    assert len(tables.read_table(checkpoints.with_name("front"), "front")) == 2 * 27
     assert len(tables.read_table(checkpoints.with_name("probe"), "probe")) == 2 + 2
     metadata = tables.read_metadata(checkpoints.with_name("evaluation"))
     assert metadata["num_tasks"] == "4" and metadata["settings"] == SETTINGS

@@ -16,6 +16,7 @@ from small import MODEL, TASK
 
 from transience.evaluation import result_tables
 from transience.evaluation.evaluate import evaluate, evaluation_sets
+from transience.evaluation.front import front_table
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files import tables
 from transience.files.checkpoints import CheckpointWriter
@@ -70,6 +71,7 @@ def of_run(run: Run, config: Config, checkpoints: Path, metadata: Config) -> dic
     return {
         "evaluation": result_tables.evaluation_table(steps, measures, run.keys),
         "predictors": result_tables.predictors_table(sets, run.keys),
+        "front": front_table(sets, run),
         "probe": result_tables.probe_table(steps, probe, sets["probe"], run.keys),
     }
 

@@ -28,6 +28,7 @@ def pass_off_checkpoints(results, source: str, *, drop: int = 0) -> None:
     ("name", "expected"),
     [
         ("predictors", "the losses on the tasks of its seed and M"),
+        ("front", "the least losses on the tasks of its seed and M"),
         ("probe", "the predictions of dmmse for its seed and M"),
         ("evaluation", "what the checkpoint of step 20 gives"),
     ],

@@ -10,6 +10,7 @@ from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
 from transience.errors import InputError
 from transience.evaluation.evaluate import evaluate, evaluation_sets
+from transience.evaluation.front import front_table
 from transience.evaluation.result_tables import evaluation_table, predictors_table, probe_table
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files.checkpoints import CheckpointReader
@@ -31,9 +32,9 @@ class EvaluationReads(flags.Reads):
 
 
 def main() -> None:
-    """Evaluate every checkpoint of a run and write the tables evaluation, predictors, probe."""
+    """Evaluate every checkpoint of a run and write its four tables."""
     parser = flags.parser(main.__doc__, EvaluationReads, of_run=True)
-    flags.add_files(parser, "checkpoints", "evaluation", "predictors", "probe")
+    flags.add_files(parser, "checkpoints", "evaluation", "predictors", "front", "probe")
     args = parser.parse_args()
     run, device = flags.run_of(args), use_device(args.device, threads=args.threads)
     reader = run.open_checkpoints(args.checkpoints)
@@ -43,6 +44,7 @@ def main() -> None:
     tables = {
         "evaluation": evaluation_table(reader.steps, measures, run.keys),
         "predictors": predictors_table(sets, run.keys),
+        "front": front_table(sets, run),
         "probe": probe_table(reader.steps, predictions, sets["probe"], run.keys),
     }
     metadata = provenance.of_run(args, run, device.type)

@@ -3,7 +3,8 @@
 Metadata can be wrong. What is cheap is computed anew from (seed, M) and from the checkpoints:
 
 - checkpoints: steps, size; the first is the initialisation of the seed
-- predictors, probe: losses and predictions of dMMSE_M and ridge, from the seed's tasks
+- predictors, front, probe: losses and predictions of dMMSE_M, ridge and what is between, from the
+  seed's tasks
 - evaluation, probe: the rows of the last checkpoint
 
 Not checked: training and SGLD draws and what follows from them, which take minutes.
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from transience.evaluation.evaluate import MEASURES, EvaluationSet, evaluate, evaluation_sets
+from transience.evaluation.front import front_table
 from transience.evaluation.result_tables import evaluation_table, predictors_table
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files.checkpoints import CheckpointReader
@@ -89,6 +91,10 @@ def _ideal_predictors(
     if file := files.get("predictors"):
         expected = in_order(predictors_table(sets, run.keys), "predictors")
         what = "the losses on the tasks of its seed and M"
+        yield file, what, expected["loss"], file.table()["loss"]
+    if file := files.get("front"):
+        expected = in_order(front_table(sets, run), "front")
+        what = "the least losses on the tasks of its seed and M"
         yield file, what, expected["loss"], file.table()["loss"]
     if file := files.get("probe"):
         frame = file.table()
