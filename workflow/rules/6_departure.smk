@@ -96,6 +96,7 @@ rule interventions:
     input:
         evaluation="results/{experiment}/tables/evaluation.parquet",
         training="results/{experiment}/tables/training.parquet",
+        front="results/{experiment}/tables/front.parquet",
     output:
         interventions="results/{experiment}/tables/interventions.parquet",
     log:

@@ -40,6 +40,8 @@ CONTROL = Path(
     high=50.0,
     nearer_to_ridge=False,
     course=course(),
+    regrets=(np.linspace(3.0, 0.0, 11), np.linspace(3.0, 1.0, 11)),
+    above_front=np.array([1.0, 0.9, 0.5, 0.2, 0.3, 0.3, 0.3, 0.2, 0.2, 0.1, 0.15]),
 )
 FLAT = np.minimum(CONTROL.ood, np.where(STEPS > 10, 2.0, 9.0))
 STAYS = replace(CONTROL, outcome="stays", low=100.0, high=math.inf, ood=FLAT)
@@ -133,9 +135,12 @@ def test_the_control_is_where_branches_begin():
 # The table
 
 
-def tables(variants: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs of M = 8 and ∞ with these relative distances, the same for each M."""
-    evaluation, training = [], []
+def tables(variants: dict[str, np.ndarray]) -> tuple[pd.DataFrame, ...]:
+    """Runs of M = 8 and ∞ with these relative distances, the same for each M.
+
+    The front has two points: (1, 1.6) and (1.5, 1).
+    """
+    evaluation, training, front = [], [], []
     for variant, relative in variants.items():
         for num_tasks in (8.0, math.inf):
             keys = {"variant": variant, "num_tasks": num_tasks, "seed": 0}
@@ -153,7 +158,11 @@ def tables(variants: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]
             rows = [(step, 1.0, 8.0 * step, 1.0 * step) for step in range(1, 101)]
             columns = ["step", "learning_rate", "sequences", "seconds"]
             training.append(pd.DataFrame(rows, columns=columns).assign(**keys))
-    return pd.concat(evaluation), pd.concat(training)
+            points = [(0.0, "training", 1.0), (0.0, "gaussian", 1.6)]
+            points += [(1.0, "training", 1.5), (1.0, "gaussian", 1.0)]
+            columns = ["fresh_fraction", "distribution", "loss"]
+            front.append(pd.DataFrame(points, columns=columns).assign(**keys))
+    return pd.concat(evaluation), pd.concat(training), pd.concat(front)
 
 
 LEAVES = np.array([0.5, 0.9, 0.9, 0.9, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
@@ -170,6 +179,8 @@ def test_the_table_has_a_row_for_each_run_with_a_control():
     assert (row["onset"], row["verdict"], row["kind"]) == (40, "prevented", "weight_decay")
     assert (row["control_low"], row["control_high"]) == (40, 50)
     assert row["sequences"] == 800
+    assert (row["regret"], row["ood_regret"]) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert row["above_front"] == row["control_least_above_front"] == pytest.approx(0.1)
 
 
 def test_one_variant_has_no_rows():

@@ -17,7 +17,8 @@ The loss on q_M stands beside all of it, as freezing prevents everything. What s
 for nothing are the points of the control's own path in the plane (loss on q_M, loss on new tasks).
 An intervention is worth it if it ends below that path: `gain` is the least loss on new tasks of a
 checkpoint of the control that is as good on q_M, less that of the end. The control has many
-checkpoints to choose the least from and the run has one, so small gains are understated.
+checkpoints to choose the least from and the run has one, so small gains are understated. How much
+was possible is told by the front (`pareto`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.departure.course import Course
 from transience.departure.observed import departures
+from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
 from transience.files.selections import main_variant, mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
@@ -55,7 +57,7 @@ class InterventionReads(flags.Reads):
 def main() -> None:
     """Compare every run of a variant with its control; write the table interventions."""
     parser = flags.parser(main.__doc__, InterventionReads)
-    inputs = ("evaluation", "training")
+    inputs = ("evaluation", "training", "front")
     flags.add_files(parser, *inputs, "interventions")
     args = parser.parse_args()
     tables = [read_table(getattr(args, name), name) for name in inputs]
@@ -82,6 +84,8 @@ class Path:
     high: float
     nearer_to_ridge: bool  # at the end
     course: Course
+    regrets: tuple[np.ndarray, np.ndarray]  # on q_M and on new tasks
+    above_front: np.ndarray
 
     @property
     def rise(self) -> float:
@@ -90,10 +94,13 @@ class Path:
 
 
 def interventions_table(
-    evaluation: pd.DataFrame, training: pd.DataFrame, settings: Mapping[str, TrainingSettings]
+    evaluation: pd.DataFrame,
+    training: pd.DataFrame,
+    front: pd.DataFrame,
+    settings: Mapping[str, TrainingSettings],
 ) -> pd.DataFrame:
     """Table `interventions`: a row for each run whose control is in the sweep."""
-    paths, main, rows = _paths(evaluation, training), main_variant(evaluation), []
+    paths, main, rows = _paths(evaluation, training, front), main_variant(evaluation), []
     for (variant, num_tasks, seed), path in paths.items():
         control = control_of(variant, settings, main)
         other = paths.get((control, num_tasks, seed))
@@ -150,7 +157,8 @@ COMPARED = (
     "verdict", "relapsed", "outcome", "low", "high", "control_outcome", "control_low",
     "control_high", "steps", "sequences", "rate_time", "seconds", "final_loss",
     "control_final_loss", "least_ood_loss", "final_ood_loss", "control_least_ood_loss",
-    "control_final_ood_loss", "rise", "control_rise", "preserved", "gain",
+    "control_final_ood_loss", "rise", "control_rise", "preserved", "gain", "regret", "ood_regret",
+    "above_front", "control_least_above_front",
 )  # fmt: skip
 
 
@@ -163,6 +171,10 @@ def compared(path: Path, control: Path, what: Mapping[str, Any]) -> dict[str, An
         "steps": int(end),
         "preserved": preserved(path, control),
         "gain": gain(path, control),
+        "regret": path.regrets[0][-1],
+        "ood_regret": path.regrets[1][-1],
+        "above_front": path.above_front[-1],
+        "control_least_above_front": control.above_front.min(),
     }
     values |= {name: path.course.at(end, name) for name in ("sequences", "rate_time", "seconds")}
     for prefix, one in (("", path), ("control_", control)):
@@ -213,8 +225,11 @@ def gain(path: Path, control: Path) -> float:
     return as_good.min() - path.ood[-1] if len(as_good) else math.nan
 
 
-def _paths(evaluation: pd.DataFrame, training: pd.DataFrame) -> dict[tuple, Path]:
+def _paths(
+    evaluation: pd.DataFrame, training: pd.DataFrame, front: pd.DataFrame
+) -> dict[tuple, Path]:
     """The path of every run, by `RUN_KEYS`."""
+    fronts = dict(iter(front.groupby(RUN_KEYS)))
     left = departures(evaluation).set_index(RUN_KEYS)
     courses = {run: Course.of(rows) for run, rows in training.groupby(RUN_KEYS)}
     own = dict(iter(mean_over_positions(evaluation, "training").groupby(RUN_KEYS)))
@@ -222,8 +237,10 @@ def _paths(evaluation: pd.DataFrame, training: pd.DataFrame) -> dict[tuple, Path
     for run, frame in mean_over_positions(evaluation, "gaussian").groupby(RUN_KEYS):
         ood, on_own = frame.sort_values("step"), own[run].sort_values("step")
         end, found = on_own.iloc[-1], left.loc[run]
+        losses = on_own["loss"].to_numpy(), ood["loss"].to_numpy()
         paths[run] = Path(
-            steps=ood["step"].to_numpy(), own=on_own["loss"].to_numpy(), ood=ood["loss"].to_numpy(),
+            steps=ood["step"].to_numpy(), own=losses[0], ood=losses[1],
+            regrets=regrets(fronts[run], *losses), above_front=above_front(fronts[run], *losses),
             outcome=found["outcome"], low=found["low"], high=found["high"], course=courses[run],
             nearer_to_ridge=bool(end["distance_to_ridge"] <= end["distance_to_dmmse"]),
         )  # fmt: skip
