@@ -1,6 +1,7 @@
 """A run small enough to train in a test, its checkpoints, and what its commands are told."""
 
 from pathlib import Path
+from typing import Any
 
 from transience.files.checkpoints import CheckpointWriter
 from transience.model.settings import ModelSettings
@@ -28,6 +29,7 @@ TRAINING = {
     "log_every": 10,
     "divergence_loss": 1e3,
 }
+DRIFT = [[2, 4, 0.5], [6, 8, 0.01]]  # in the metadata of checkpoints of a run whose tasks wander
 FLAGS = ["--variant", "baseline", "--num-tasks", "4", "--seed", "1", "--device", "cpu"]
 
 
@@ -36,10 +38,10 @@ def small_run(num_tasks: float = 4.0, seed: int = 1, **model: object) -> Run:
     return Run("baseline", num_tasks, seed, TaskSettings(**TASK), ModelSettings(**MODEL | model))
 
 
-def write_checkpoints(path: Path, run: Run, steps: list[int]) -> None:
+def write_checkpoints(path: Path, run: Run, steps: list[int], **metadata: Any) -> None:
     """Checkpoints of a run that never trained: initial weights, of another seed for each step."""
     settings = {"task": run.task.model_dump(), "model": run.model.model_dump()}
-    metadata = run.keys | {"num_tasks": f"{run.num_tasks:g}", "settings": settings}
+    metadata |= run.keys | {"num_tasks": f"{run.num_tasks:g}", "settings": settings}
     size = num_parameters(run.architecture)
     writer = CheckpointWriter(path.with_suffix(".partial"), steps, size, metadata)
     for step in steps:

@@ -1,17 +1,19 @@
 """A run: its names, tasks, data and checkpoints; those of another run are refused."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small import MODEL, TASK, small_run
+from small import DRIFT, MODEL, TASK, small_run
 
 from transience.errors import InputError
 from transience.files.checkpoints import CheckpointReader, CheckpointWriter
 from transience.files.tables import RUN_KEYS
 from transience.model.settings import ModelSettings
 from transience.model.transformer import Architecture, num_parameters
+from transience.problem.drift import Drift, drifted
 from transience.problem.settings import TaskSettings
 from transience.problem.tasks import sample_sequences, task_set
 
@@ -53,6 +55,34 @@ def write(path: Path, size: int, **changes) -> Path:
     writer.write(0, torch.zeros(size))
     writer.finish(path)
     return path
+
+
+DRIFTS = tuple(Drift(*one) for one in DRIFT)
+
+
+def test_a_run_has_the_drift_that_its_checkpoints_tell(tmp_path: Path):
+    run, start = small_run(), task_set(1, 4.0, 2)
+    trained = run.as_trained(CheckpointReader(write(tmp_path / "a", SIZE, drift=DRIFT)))
+    assert trained.drift == DRIFTS and trained.tasks().equal(start)
+    for step in (9, 3, 0, 7):  # in any order
+        assert trained.at(step).tasks().equal(drifted(start, 1, DRIFTS, step))
+    assert trained.at(4) == trained.at(6) != trained.at(7)  # no task moved between 4 and 6
+    plain = CheckpointReader(write(tmp_path / "b", SIZE))
+    assert run.as_trained(plain) == run == run.as_trained(plain).at(9)
+
+
+def test_new_tasks_do_not_wander(tmp_path: Path):
+    reader = CheckpointReader(write(tmp_path / "a", SIZE, drift=DRIFT))
+    assert small_run(math.inf).as_trained(reader).at(9) == small_run(math.inf)
+
+
+def test_what_follows_a_run_is_made_again_where_tasks_moved_only():
+    run, made = replace(small_run(), drift=DRIFTS), []
+    sizes = run.follow(lambda there: made.append(there.step) or there.tasks().sum())
+    found = [sizes(step) for step in (0, 2, 3, 4, 5, 6, 8, 20)]
+    assert made == [0, 3, 4, 8] and found[-1] is found[-2] == run.at(20).tasks().sum()
+    still = small_run().follow(lambda there: made.append("once") or there)
+    assert still(0) is still(9) == small_run() and made[4:] == ["once"]
 
 
 def test_checkpoints_of_the_run_are_opened(tmp_path: Path):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,12 @@ import pytest
 import torch
 from fake_cuda import fake_cuda
 from recording import in_place_of_cuda_graphs
-from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
+from small import DRIFT, FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity import indicators
 from transience.complexity.estimator import flatten
-from transience.complexity.settings import PerturbationScales
+from transience.complexity.settings import IndicatorSettings, PerturbationScales
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 from transience.model.loss_and_gradient import LossAndGradient
@@ -25,6 +26,7 @@ from transience.model.transformer import (
     sequence_losses,
     unflatten,
 )
+from transience.problem.drift import Drift
 from transience.training.cuda_graph import WARM_UP
 
 SMALLER = {"width": 4, "num_layers": 1, "mlp_width": 4}
@@ -275,3 +277,34 @@ def test_weights_that_are_not_finite_are_one_line(checkpoints: Path, monkeypatch
     said = capsys.readouterr().err
     assert said.startswith(f"error: {checkpoints}, step 0: loss: expected finite values")
     assert said.count("\n") == 1
+
+
+def measured_run(folder: Path, run, monkeypatch, **metadata):
+    """Indicators of a run at steps 0, 3 and 9, and the probes they were measured by."""
+    used, original = [], indicators.indicators
+
+    def measure(*given, **options):
+        used.append(options["probes"] if "probes" in options else given[3])
+        return original(*given, **options)
+
+    monkeypatch.setattr(indicators, "indicators", measure)
+    write_checkpoints(folder / "of_a_run", run, [0, 3, 9], **metadata)
+    settings = IndicatorSettings(**SECTIONS["indicators"]), SCALES, torch.device("cpu")
+    reader = run.open_checkpoints(folder / "of_a_run")
+    return pd.concat(indicators.measure_run(run, reader, *settings)), used
+
+
+def test_where_tasks_wander_probes_have_the_checkpoints_tasks_and_the_same_directions(
+    tmp_path: Path, monkeypatch
+):
+    run = replace(RUN, drift=tuple(Drift(*one) for one in DRIFT))
+    table, used = measured_run(tmp_path, RUN, monkeypatch, drift=DRIFT)
+    for step, probes in zip((0, 3, 9), used, strict=True):
+        for number, probe in enumerate(probes):
+            expected = run.at(step).sequences("indicators", number, num_sequences=4)
+            assert all(map(torch.equal, probe.batch, expected))
+            assert probe.short is used[0][number].short and probe.long is used[0][number].long
+    without, same = measured_run(tmp_path, RUN, monkeypatch)
+    assert same[0] is same[1] is same[2]
+    losses = [one.query("indicator == 'batch_loss'")["value"] for one in (table, without)]
+    assert (losses[0] == losses[1]).tolist() == [True, False, False]

@@ -3,19 +3,23 @@
 import contextlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small import FLAGS, MODEL, TASK, small_run
+import torch
+from small import DRIFT, FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity import checkpoint, llc
 from transience.complexity.estimator import estimate_llc_with_gradient
 from transience.complexity.llc import choose_checkpoints
+from transience.complexity.settings import LLCSettings
 from transience.files import tables
 from transience.files.checkpoints import CheckpointWriter
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.transformer import initial_parameters
+from transience.problem.drift import Drift
 
 SECTION = {
     "checkpoints": [0, 10],
@@ -178,3 +182,40 @@ def test_the_command_says_in_one_line_what_is_wrong(
     assert stopped.value.code == 1 and said.count("\n") == 1
     assert said.startswith(f"error: {checkpoints}{message}")
     assert not checkpoints.with_name("llc").exists()
+
+
+def sequences_used(folder: Path, monkeypatch, **changes) -> dict:
+    """Sequences (xs, ys) on which the LLC is estimated, by step: of data, or of one draw."""
+    used, original = {}, checkpoint.estimate_llc_with_gradient
+
+    def estimate(model, vector, data, sampler, **options):
+        used[options["step"]] = data(1, 3) if callable(data) else data
+        return original(model, vector, data, sampler, **options)
+
+    monkeypatch.setattr(checkpoint, "estimate_llc_with_gradient", estimate)
+    settings = LLCSettings(**SECTION | {"checkpoints": [0, 3, 9]} | changes)
+    write_checkpoints(folder / "drifting", small_run(), [0, 3, 9], drift=DRIFT)
+    reader = small_run().open_checkpoints(folder / "drifting")
+    assert len(list(llc.estimate_run(small_run(), reader, settings, torch.device("cpu")))) == 3
+    return used
+
+
+@pytest.mark.parametrize("data_mode", ["fixed", "fresh"])
+def test_where_tasks_wander_the_loss_is_that_of_the_checkpoints_tasks(
+    tmp_path: Path, monkeypatch, data_mode: str
+):
+    run = replace(small_run(), drift=tuple(Drift(*one) for one in DRIFT))
+    for step, found in sequences_used(tmp_path, monkeypatch, data_mode=data_mode).items():
+        stream = ("llc", step, 1, 3) if data_mode == "fresh" else ("llc",)
+        size = SECTION["batch_size" if data_mode == "fresh" else "num_sequences"]
+        expected = run.at(step).sequences(*stream, num_sequences=size)
+        still = small_run().sequences(*stream, num_sequences=size)
+        assert all(map(torch.equal, found, expected)) and found[0].equal(still[0])
+        assert found[1].equal(still[1]) == (step == 0)
+
+
+def test_without_drift_all_checkpoints_share_one_dataset(checkpoints: Path, monkeypatch):
+    made, original = [], llc.dataset
+    monkeypatch.setattr(llc, "dataset", lambda *given: made.append(given) or original(*given))
+    run_command(checkpoints, monkeypatch)
+    assert len(made) == 1

@@ -1,19 +1,22 @@
 """The command llc_curve: its rows, the samplers behind them, mistakes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
+import torch
+from small import DRIFT, FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity import checkpoint, llc_curve
-from transience.complexity.llc_curve import quadrature_rows, samplers
+from transience.complexity.llc_curve import curve_run, quadrature_rows, samplers
 from transience.complexity.settings import LLCCurveSettings, LLCSettings
 from transience.files import tables
+from transience.problem.drift import Drift
 
 LLC = {
     "checkpoints": ["final"], "step_size": 1e-3, "nbeta": 50.0, "gamma": 10.0, "num_chains": 2,
@@ -129,3 +132,28 @@ def test_a_mistake_is_told_with_file_and_step(
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"error: {tmp_path / 'checkpoints'}, step 0: batch_size: ")
     assert not (tmp_path / "llc_curve").exists()
+
+
+def test_where_tasks_wander_the_loss_is_that_of_the_checkpoints_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As if there were that checkpoint alone, of a run whose tasks had always been such."""
+    settings = LLCSettings(**LLC), LLCCurveSettings(**CURVE | {"checkpoints": [0, 3, 9]})
+    run = replace(small_run(), drift=tuple(Drift(*one) for one in DRIFT))
+    write_checkpoints(tmp_path / "drifting", small_run(), [0, 3, 9], drift=DRIFT)
+    write_checkpoints(tmp_path / "still", small_run(), [0, 3, 9])
+    drifting, still = (
+        small_run().open_checkpoints(tmp_path / name) for name in ("drifting", "still")
+    )
+    cpu = torch.device("cpu")
+    found = list(curve_run(small_run(), drifting, *settings, cpu))
+    without = list(curve_run(small_run(), still, *settings, cpu))
+    original = llc_curve.dataset
+    for step, frame, other in zip((0, 3, 9), found, without, strict=True):
+        there = run.at(step)
+        with monkeypatch.context() as patch:
+            patch.setattr(llc_curve, "dataset", lambda _, *rest, of=there: original(of, *rest))
+            alone = settings[1].model_copy(update={"checkpoints": [step]})
+            (expected,) = curve_run(small_run(), still, settings[0], alone, cpu)
+        pd.testing.assert_frame_equal(frame, expected)
+        assert frame.equals(other) == (step == 0)

@@ -2,18 +2,20 @@
 
 import math
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from fake_cuda import fake_cuda
-from small import TASK, small_run
+from small import DRIFT, TASK, small_run
 
 from transience.evaluation.evaluate import DISTRIBUTIONS, EvaluationSet, evaluate, evaluation_sets
 from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.transformer import initial_parameters, num_parameters, predict, unflatten
 from transience.problem import ideal_predictors
+from transience.problem.drift import Drift, drifted
 from transience.problem.tasks import sample_sequences, task_set
 
 D, K = TASK["task_dimension"], TASK["num_examples"]
@@ -67,6 +69,52 @@ def test_evaluation_never_sees_a_training_batch():
     ]
     seen = [one.xs for one in sets_of().values()]
     assert not any(batch[:7].equal(xs[:7]) for batch in batches for xs in seen)
+
+
+DRIFTS = tuple(Drift(*one) for one in DRIFT)
+
+
+@pytest.mark.parametrize("num_tasks", [1.0, 4.0])
+def test_where_tasks_wander_the_own_set_and_dmmse_follow_and_all_else_stays(num_tasks):
+    sizes = EvaluationSettings(num_sequences=20), ProbeSettings(num_sequences=7)
+    start, run = sets_of(num_tasks), replace(small_run(num_tasks), drift=DRIFTS)
+    before, after = (evaluation_sets(run.at(step), *sizes) for step in (2, 9))
+    tasks = drifted(task_set(1, num_tasks, D), 1, DRIFTS, 9)
+    for name in start:
+        for part in ("xs", "ys", "dmmse", "ridge"):
+            assert getattr(before[name], part).equal(getattr(start[name], part))
+        one = after[name]
+        assert one.xs.equal(start[name].xs)
+        assert one.ys.equal(start[name].ys) == (name != "training")
+        assert one.dmmse.equal(ideal_predictors.dmmse(one.xs, one.ys, tasks, noise_variance=0.125))
+        assert not one.dmmse.equal(start[name].dmmse)
+        assert one.ridge.equal(ideal_predictors.ridge(one.xs, one.ys, noise_variance=0.125))
+
+
+def test_where_tasks_wander_noise_and_the_choice_of_tasks_stay():
+    sizes = EvaluationSettings(num_sequences=20), ProbeSettings(num_sequences=7)
+    run = replace(small_run(4.0), drift=DRIFTS)
+    start, after = (evaluation_sets(run.at(step), *sizes)["training"] for step in (0, 9))
+    moved = drifted(task_set(1, 4.0, D), 1, DRIFTS, 9) - task_set(1, 4.0, D)
+    moves = torch.einsum("bkd,md->bmk", start.xs, moved)  # of the labels, had they been of task m
+    errors = ((after.ys - start.ys)[:, None] - moves).abs().amax(dim=2)  # b m
+    assert errors.amin(dim=1).max() < 1e-5 and errors.argmin(dim=1).unique().tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+def test_every_checkpoint_is_measured_on_sets_of_its_own():
+    architecture = small_run().architecture
+    checkpoints = [initial_parameters(architecture, seed) for seed in range(3)]
+    first, second, model = sets_of(4.0), sets_of(8.0), LossAndGradient(architecture)
+    found = evaluate(checkpoints, iter([first, second, second]), model.predict)
+    for c, sets in enumerate((first, second, second)):
+        expected = evaluate([checkpoints[c]], sets, model.predict)
+        for one, alone in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one[c], alone[0])
 
 
 # Measures

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from transience.problem.drift import Drift, drifted, wander
+from transience.problem.drift import Drift, Walk, drifted, last_move, wander
 from transience.problem.tasks import task_sequence, task_set
 
 
@@ -39,3 +39,20 @@ def test_where_they_stand_is_what_step_by_step_they_come_to(step):
 def test_sets_of_more_tasks_begin_with_those_of_fewer():
     few, many = (drifted(task_set(1, m, 3), 1, [Drift(0, 4, 0.3)], 9) for m in (2.0, 6.0))
     assert torch.equal(few, many[:2])
+
+
+@pytest.mark.parametrize("steps", [[0, 3, 4, 8, 8, 30], [8, 4, 0, 9]])
+def test_a_walk_stands_where_it_stands_however_it_is_asked(steps):
+    drifts, start = (Drift(3, 5, 0.2), Drift(7, 9, 0.01)), task_set(1, 4.0, 2)
+    walk = Walk(start, 1, drifts)
+    for step in steps:
+        found = walk.at(step)
+        assert torch.equal(found, drifted(start, 1, drifts, step))
+        found.zero_()  # a copy
+
+
+def test_the_last_move_is_that_of_the_last_step_that_moved_tasks():
+    drifts = Drift(3, 5, 0.2), Drift(7, 9, 0.01)
+    found = [last_move(drifts, step) for step in range(11)]
+    assert found == [0, 0, 0, 0, 4, 5, 5, 5, 8, 9, 9]
+    assert last_move([], 10) == 0

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
+from transience.evaluation.evaluate import evaluation_sets
+from transience.evaluation.front import front_table
+from transience.evaluation.result_tables import predictors_table
+from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader, CheckpointWriter
+from transience.verify import files
 from transience.verify.numbers import difference_of
 
 RUN = "runs/baseline/M4_seed0"
@@ -55,6 +60,42 @@ def test_checkpoints_are_of_the_architecture_and_the_schedule(results):
     results.edit_config("checkpoints", linear_every=5)
     (line,) = (line for line in results.problems() if line.startswith(CHECKPOINTS))
     assert ": expected 6 checkpoints as scheduled, found 4 at other steps; " in line
+
+
+def drifting(results, drift: list) -> None:
+    """Let RUN be one whose tasks wandered, by its checkpoints' metadata."""
+    path = results.folder / RUN / "checkpoints.safetensors"
+    reader = CheckpointReader(path)
+    metadata = reader.metadata | {"drift": drift}
+    vectors = [reader.parameters(row).clone() for row in range(len(reader))]
+    size, steps = reader.num_parameters, reader.steps
+    writer = CheckpointWriter(path.with_suffix(".partial"), steps, size, metadata)
+    for step, vector in zip(steps, vectors, strict=True):
+        writer.write(step, vector)
+    writer.finish(path)
+
+
+def test_where_tasks_wander_numbers_are_those_of_the_last_checkpoints_tasks(results):
+    assert results.problems() == []
+    drifting(results, [[30, 40, 0.5]])  # only later
+    assert results.problems() == []
+    drifting(results, [[5, 15, 0.5]])
+    problems = results.problems()
+    for name in ("predictors", "front", "probe", "evaluation"):
+        assert (
+            sum(one.startswith(f"small/{RUN}/{name}.parquet: expected ") for one in problems) == 1
+        )
+    config = files.read_config(results.folder / "config.json")
+    (run,) = files.runs_of(config, [("baseline", 4.0, 0)])
+    path = results.folder / RUN / "checkpoints.safetensors"
+    there = run.as_trained(CheckpointReader(path)).at(20)
+    sizes = EvaluationSettings(**config["evaluation"]), ProbeSettings(**config["probe"])
+    sets = evaluation_sets(there, *sizes)
+    results.rewrite(f"{RUN}/front.parquet", lambda _: front_table(sets, there))
+    results.rewrite(f"{RUN}/predictors.parquet", lambda _: predictors_table(sets, run.keys))
+    problems = results.problems()
+    for name in ("predictors", "front"):
+        assert not any(one.startswith(f"small/{RUN}/{name}.parquet") for one in problems)
 
 
 def test_numbers_may_differ_by_rounding_relative_to_their_column():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,9 +16,11 @@ from transience.files.checkpoints import CheckpointReader
 from transience.model.settings import ModelSettings
 from transience.model.transformer import Architecture, num_parameters
 from transience.problem.diversity import format_num_tasks
-from transience.problem.drift import Drift, drifted
+from transience.problem.drift import Drift, Walk, last_move
 from transience.problem.settings import TaskSettings
 from transience.problem.tasks import sample_sequences, task_set
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Run:
     task: TaskSettings
     model: ModelSettings
     drift: tuple[Drift, ...] = ()  # when its tasks wander
-    step: int = 0  # to which they have
+    step: int = 0  # to which they have, the last at which they moved
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -42,16 +47,40 @@ class Run:
 
     def tasks(self) -> torch.Tensor | None:
         """Support T_M of its training distribution (M, D), or None for q_∞."""
-        tasks = task_set(self.seed, self.num_tasks, self.task.task_dimension)
-        return None if tasks is None else drifted(tasks, self.seed, self.drift, self.step)
+        if self.step and self.num_tasks < math.inf:
+            return _walk(self.seed, self.num_tasks, self.task.task_dimension, self.drift).at(
+                self.step
+            )
+        return task_set(self.seed, self.num_tasks, self.task.task_dimension)
 
     def of_variant(self, variant: str) -> Run:
         """The run of another variant for the same M and seed."""
         return replace(self, variant=variant)
 
     def at(self, step: int) -> Run:
-        """The run with its tasks where they stand after so many optimiser steps."""
-        return replace(self, step=step) if self.drift else self
+        """The run with its tasks where they stand after so many optimiser steps.
+
+        Runs are equal at steps between which no task moved.
+        """
+        return replace(self, step=last_move(self.drift, step)) if self.drift else self
+
+    def as_trained(self, reader: CheckpointReader) -> Run:
+        """The run at step 0 with the drift of its tasks, as the metadata of checkpoints say."""
+        drift = tuple(Drift(*one) for one in reader.metadata.get("drift", []))
+        return self if math.isinf(self.num_tasks) else replace(self, drift=drift, step=0)
+
+    def follow(self, make: Callable[[Run], Made]) -> Callable[[int], Made]:
+        """What ``make`` gives for the run at a step, made again only where its tasks have moved."""
+        kept: dict[Run, Made] = {}
+
+        def at(step: int) -> Made:
+            there = self.at(step)
+            if there not in kept:
+                kept.clear()  # before, or there would be two
+                kept[there] = make(there)
+            return kept[there]
+
+        return at
 
     def sequences(
         self, *stream: str | int, num_sequences: int, device: torch.device | str = "cpu"
@@ -81,3 +110,9 @@ class Run:
                 raise InputError(f"{path}: expected checkpoints with {key} {wanted}, found {value}")
         reader.check_num_parameters(num_parameters(self.architecture))
         return reader
+
+
+@lru_cache(maxsize=2)
+def _walk(seed: int, num_tasks: float, task_dimension: int, drift: tuple[Drift, ...]) -> Walk:
+    """The walk of a task set: checkpoint by checkpoint it need not begin anew."""
+    return Walk(task_set(seed, num_tasks, task_dimension), seed, drift)

@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from made_up_calibration import CONFIGURED
-from small import FLAGS, MODEL, TASK, small_run, write_checkpoints
+from small import DRIFT, FLAGS, MODEL, TASK, small_run, write_checkpoints
 
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration import calibrate
 from transience.complexity.calibration.grid import grid
 from transience.complexity.limits import MAX_STIFFNESS
+from transience.complexity.settings import LLCCalibrationSettings
 from transience.files.tables import read_table
 from transience.planning import configuration
 
@@ -50,6 +52,20 @@ def test_the_command_writes_both_tables(
         assert row.sequences == 16
         bound = CONFIGURED.model_copy(update={"step_size": row.step_size_bound})
         assert bound.stiffness(row.remaining_curvature) == pytest.approx(MAX_STIFFNESS)
+
+
+def test_where_tasks_wander_curvature_is_that_of_the_checkpoints_tasks(tmp_path: Path) -> None:
+    run = small_run(width=4, mlp_width=4)
+    chosen = LLCCalibrationSettings(
+        num_tasks=["all"], seeds=["all"], checkpoints=[0, 3], num_sequences=16
+    )
+    largest = []
+    for name, drift in (("drifting", {"drift": DRIFT}), ("still", {})):
+        write_checkpoints(tmp_path / name, run, [0, 3], **drift)
+        reader = run.open_checkpoints(tmp_path / name)
+        rows = calibrate.curvatures(run, reader, CONFIGURED, chosen, torch.device("cpu"))
+        largest.append([row["largest_curvature"] for row in rows])
+    assert [one == other for one, other in zip(*largest, strict=True)] == [True, False]
 
 
 # Its runs

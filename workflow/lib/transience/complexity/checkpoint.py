@@ -24,7 +24,7 @@ ROUNDING = 1e-6  # by which a lowered ε stays below its limit
 
 
 class Checkpoint:
-    """The weights w* of a run at a step, on its own q_M."""
+    """The weights w* of a run at a step, on its own q_M (as it then was, if tasks wander)."""
 
     def __init__(
         self, run: Run, step: int, vector: torch.Tensor, data: Batch, settings: LLCSettings

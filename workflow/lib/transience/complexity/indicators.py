@@ -24,10 +24,9 @@ halves at w:
 Both signs of a direction share a minibatch, so linear terms and most minibatch noise cancel.
 """
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -200,24 +199,49 @@ def measure_run(
     device: torch.device,
 ) -> Iterator[pd.DataFrame]:
     """Indicators of a run, a table for every few checkpoints; InputError at a loss not finite."""
-    model = LossAndGradient(run.architecture)
-    size = {"num_sequences": settings.batch_size, "device": device}
-    batches = [run.sequences("indicators", number, **size) for number in range(settings.num_probes)]
+    run, model = run.as_trained(reader), LossAndGradient(run.architecture)
     like = torch.empty(reader.num_parameters, device=device)
-    probes = draw_probes(batches, like, scales, seed=run.seed)
+    probes_at = _probes(run, settings, scales, like)
     vectors = on_device(reader.parameters, len(reader), device)
     progress = Progress(len(reader), label("indicators", run), "checkpoint")
     on_gpu = device.type == "cuda"
-    plain = partial(indicators, model, model.losses, probes=probes, scales=scales)
-    measure = Recorded(model, probes, scales) if on_gpu else plain
+    plain = partial(indicators, model, model.losses, scales=scales)
+    recorded = None
+    if on_gpu and not run.drift:  # a recording has its minibatches once and for all
+        recorded = Recorded(model, probes_at(0), scales)
     together = TOGETHER if on_gpu else 1
     for first in range(0, len(reader), together):
         steps = reader.steps[first : first + together]
-        found = [measure(vector) for vector in itertools.islice(vectors, len(steps))]
+        found = [
+            plain(vector, probes=probes_at(step)) if recorded is None else recorded(vector)
+            for step, vector in zip(steps, vectors, strict=False)
+        ]
         fetched = torch.stack(found).cpu().numpy()
         _check_losses(fetched[..., 0].mean(axis=1), steps, reader)
         progress.update(first + len(steps))
         yield summed_up(fetched).assign(**run.keys, step=np.repeat(steps, len(INDICATORS)))
+
+
+def _probes(
+    run: Run, settings: IndicatorSettings, scales: PerturbationScales, like: torch.Tensor
+) -> Callable[[int], list[Probe]]:
+    """The probes at a step: with the same directions at all, and tasks as they stand there."""
+
+    def batches(there: Run) -> list[Batch]:
+        size = {"num_sequences": settings.batch_size, "device": like.device}
+        return [
+            there.sequences("indicators", number, **size) for number in range(settings.num_probes)
+        ]
+
+    drawn = draw_probes(batches(run), like, scales, seed=run.seed)
+
+    def probes(there: Run) -> list[Probe]:
+        if there == run:
+            return drawn
+        pairs = zip(drawn, batches(there), strict=True)
+        return [replace(probe, batch=batch) for probe, batch in pairs]
+
+    return run.follow(probes)
 
 
 def _check_losses(losses: np.ndarray, steps: Sequence[int], reader: CheckpointReader) -> None:

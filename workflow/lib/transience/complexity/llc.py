@@ -43,8 +43,9 @@ def estimate_run(
     device: torch.device,
     finished: Collection[int] = (),
 ) -> Iterator[tuple[int, LLCEstimate]]:
-    """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M."""
-    sampler, data = settings.sampler(run.seed), dataset(run, settings, device)
+    """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M then."""
+    run, sampler = run.as_trained(reader), settings.sampler(run.seed)
+    data_at = run.follow(lambda there: dataset(there, settings, device))
     indices = choose_checkpoints(reader.steps, settings.checkpoints)
     left = [index for index in indices if reader.steps[index] not in finished]
     draws = settings.num_chains * (settings.num_burn_in + settings.num_draws)  # of a checkpoint
@@ -52,7 +53,7 @@ def estimate_run(
     progress = Progress(draws * len(indices), label("llc", run), "draw", done=next(done))
     for index in left:
         step, vector = reader.steps[index], reader.parameters(index).to(device)
-        checkpoint = Checkpoint(run, step, vector, data, settings)
+        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
         try:
             estimate = checkpoint.estimate(sampler, lambda: progress.update(next(done)))
         except InputError as error:

@@ -37,13 +37,14 @@ def curve_run(
     device: torch.device,
 ) -> Iterator[pd.DataFrame]:
     """Rows of table `llc_curve` of a run, a frame for each checkpoint."""
-    data, wanted = dataset(run, settings, device), list(samplers(settings, chosen, run.seed))
+    run, wanted = run.as_trained(reader), list(samplers(settings, chosen, run.seed))
+    data_at = run.follow(lambda there: dataset(there, settings, device))
     indices = choose_checkpoints(reader.steps, chosen.checkpoints)
     parts = len(indices) * (chosen.num_probes + len(wanted))
     progress, done = Progress(parts, label("llc_curve", run), "part"), iter(range(1, parts + 1))
     for index in indices:
         step, vector = reader.steps[index], reader.parameters(index).to(device)
-        checkpoint = Checkpoint(run, step, vector, data, settings)
+        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
         try:
             probes = checkpoint.quadrature(chosen, lambda: progress.update(next(done)))
             rows = []

@@ -38,13 +38,15 @@ def main() -> None:
     args = parser.parse_args()
     run, device = flags.run_of(args), use_device(args.device, threads=args.threads)
     reader = run.open_checkpoints(args.checkpoints)
-    sets = evaluation_sets(run, args.settings.evaluation, args.settings.probe, device)
-    predict = LossAndGradient(run.architecture).predict
-    measures, predictions = evaluate(_watched(reader, run, device), sets, predict)
+    run, sections = run.as_trained(reader), (args.settings.evaluation, args.settings.probe)
+    sets_at = run.follow(lambda there: evaluation_sets(there, *sections, device))
+    predict, watched = LossAndGradient(run.architecture).predict, _watched(reader, run, device)
+    measures, predictions = evaluate(watched, map(sets_at, reader.steps), predict)
+    sets = sets_at(reader.steps[-1])  # ideal predictors are those of the last
     tables = {
         "evaluation": evaluation_table(reader.steps, measures, run.keys),
         "predictors": predictors_table(sets, run.keys),
-        "front": front_table(sets, run),
+        "front": front_table(sets, run.at(reader.steps[-1])),
         "probe": probe_table(reader.steps, predictions, sets["probe"], run.keys),
     }
     metadata = provenance.of_run(args, run, device.type)

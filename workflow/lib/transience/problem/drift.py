@@ -33,9 +33,33 @@ def wander(tasks: torch.Tensor, seed: int, step: int, rate: float) -> torch.Tens
     return kept * tasks + math.sqrt(-math.expm1(-2 * rate)) * torch.from_numpy(noise).to(tasks)
 
 
-def drifted(tasks: torch.Tensor, seed: int, drifts: Iterable[Drift], step: int) -> torch.Tensor:
-    """Where a task set (M, D) stands after ``step`` optimiser steps."""
+def drifted(
+    tasks: torch.Tensor, seed: int, drifts: Iterable[Drift], step: int, *, start: int = 0
+) -> torch.Tensor:
+    """Where a task set (M, D) stands after ``step`` optimiser steps, if so after ``start``."""
     for drift in drifts:
-        for at in range(drift.begin, min(drift.end, step)):
+        for at in range(max(drift.begin, start), min(drift.end, step)):
             tasks = wander(tasks, seed, at, drift.rate)
     return tasks
+
+
+def last_move(drifts: Iterable[Drift], step: int) -> int:
+    """The number of optimiser steps, up to ``step``, after which tasks moved last; 0 if never."""
+    return max((min(drift.end, step) for drift in drifts if drift.begin < step), default=0)
+
+
+class Walk:
+    """A task set that is asked for at one step after another, and goes on from where it stands."""
+
+    def __init__(self, tasks: torch.Tensor, seed: int, drifts: Iterable[Drift]) -> None:
+        """Begin with the tasks (M, D) at step 0."""
+        self.start, self.seed, self.drifts = tasks, seed, tuple(drifts)
+        self.step, self.tasks = 0, tasks
+
+    def at(self, step: int) -> torch.Tensor:
+        """Where it stands after ``step`` optimiser steps, a copy (M, D)."""
+        if step < self.step:
+            self.step, self.tasks = 0, self.start
+        self.tasks = drifted(self.tasks, self.seed, self.drifts, step, start=self.step)
+        self.step = step
+        return self.tasks.clone()

@@ -1,6 +1,7 @@
 """Do the numbers of a run stem from the tasks and the weights that its files name?
 
-Metadata can be wrong. What is cheap is computed anew from (seed, M) and from the checkpoints:
+Metadata can be wrong. What is cheap is computed anew from (seed, M) and from the checkpoints, with
+the tasks at the last of them where tasks wander:
 
 - checkpoints: steps, size; the first is the initialisation of the seed
 - predictors, front, probe: losses and predictions of dMMSE_M, ridge and what is between, from the
@@ -38,6 +39,11 @@ def run_problems(files: Iterable[File], config: Config, run: Run) -> Iterator[st
     """Problems of the files of one run."""
     settings, named = variant_settings(config, run.variant), {file.name: file for file in files}
     sections = EvaluationSettings(**settings["evaluation"]), ProbeSettings(**settings["probe"])
+    if CHECKPOINTS in named:  # they alone say how tasks wandered
+        reader = CheckpointReader(named[CHECKPOINTS].path)
+        run = run.as_trained(reader).at(reader.steps[-1])
+    elif any(phase.get("task_drift") for phase in settings["training"].get("phases", [])):
+        return
     sets = evaluation_sets(run, *sections)
     compared = list(_ideal_predictors(named, sets, run))
     if CHECKPOINTS in named:

@@ -67,17 +67,19 @@ def curvatures(
     """Rows of table `llc_curvature` of a run, without the columns that name it."""
     behind = {"lanczos_sequences": chosen.num_sequences}
     behind["lanczos_steps"] = configured.lanczos_steps or PLAIN_STEPS
-    settings, data = configured.model_copy(update=behind), dataset(run, configured, device)
+    run, settings = run.as_trained(reader), configured.model_copy(update=behind)
+    data_at = run.follow(lambda there: dataset(there, configured, device))
     sampler = settings.sampler(run.seed)
     for index in choose_checkpoints(reader.steps, chosen.checkpoints):
         step, vector = reader.steps[index], reader.parameters(index).to(device)
-        _, found = Checkpoint(run, step, vector, data, settings).prepared(sampler)
+        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
+        _, found = checkpoint.prepared(sampler)
         left = found.remaining if configured.lanczos_steps else found.largest
         yield {
             "step": step,
             "largest_curvature": found.largest,
             "remaining_curvature": left,
-            "sequences": min(chosen.num_sequences, len(data[0])),
+            "sequences": min(chosen.num_sequences, configured.num_sequences),
             "stiffness": configured.stiffness(left),
             "step_size_bound": step_size_bound(
                 left, nbeta=configured.nbeta, gamma=configured.gamma
