@@ -7,13 +7,16 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from small import TRAINING
 
 from transience.departure.agreement import agreement_table
 from transience.departure.free_energy import Units, free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
+from transience.departure.interventions import interventions_table
 from transience.departure.laws import LAWS
 from transience.departure.scores import scores_table
 from transience.files.tables import RUN_KEYS
+from transience.training.settings import PhaseSettings, TrainingSettings
 
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
@@ -60,7 +63,8 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
     for name in ("evaluation", "predictors"):
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
-    return tables | _free_energy(tables) | {"claims": _claims()}
+    made = {"claims": _claims(), "interventions": _interventions(tables)}
+    return tables | _free_energy(tables) | made
 
 
 def without_components(tables: Tables, kept: int) -> Tables:
@@ -79,6 +83,20 @@ def without_components(tables: Tables, kept: int) -> Tables:
     found.loc[found["quantity"].str.startswith("reordered"), "value"] = math.nan
     made["trajectory_subspace"] = found
     return made
+
+
+def _interventions(tables: Tables) -> pd.DataFrame:
+    """With a variant `fresh`, whose runs turn back half-way from step 5,000 on."""
+    read = [tables[name] for name in ("evaluation", "training", "front")]
+    evaluation = read[0].copy()
+    late = (evaluation["step"] > 5_000) & (evaluation["distribution"] == "gaussian")
+    evaluation.loc[late, "loss"] = 0.5 * (evaluation.loc[late, "loss"] + 1.7)
+    others = [frame.assign(variant="fresh") for frame in (evaluation, *read[1:])]
+    both = [pd.concat(pair, ignore_index=True) for pair in zip(read, others, strict=True)]
+    phase = PhaseSettings(begin=5_000, fresh_fraction=0.1)
+    plain = TrainingSettings(**TRAINING | {"num_steps": STEPS[-1]})
+    fresh = plain.model_copy(update={"phases": [phase]})
+    return interventions_table(*both, {"baseline": plain, "fresh": fresh})
 
 
 def _floor(m: float) -> float:

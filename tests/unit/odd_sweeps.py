@@ -43,7 +43,7 @@ SMALL = {
     "figures": {"dpi": 50, "smoothing_window": 1},
 }  # fmt: skip
 OF_A_RUN = {  # commands by module: the sections that each reads, and its files
-    "training": ("task model training checkpoints", [CHECKPOINTS, "training"]),
+    "training": ("task model training checkpoints", [CHECKPOINTS, "states", "training"]),
     "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "front", "probe"]),
     "complexity.llc": ("task model llc", ["llc", "llc_trace"]),
     "complexity.llc_curve": ("task model llc llc_curve", ["llc_curve"]),
@@ -62,6 +62,7 @@ OF_THE_SWEEP = {
     "departure.held_out": (
         "task variants", "free_energy departure_prediction departure_prediction_scores"
     ),
+    "departure.interventions": ("training variants", "evaluation training front interventions"),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip
 READ_PROBES = ("trajectories.joint_pca", "trajectories.robustness", "departure.transient_ridge")
@@ -128,7 +129,27 @@ def drawn(number: int) -> Config:
         changes["llc"]["checkpoints"] = []
     changes["llc"]["lanczos_steps"] = dice.choice([0, 1, 4])
     changes["llc_curve"] = {"sampled_h_star": dice.choice([[], [10.0], [1e-6, 3]])}
+    if "baseline" in changes["variants"] and dice.random() < 0.5:
+        changes["checkpoints"]["states"] = ["all"]
+        changes["variants"] |= _interventions(dice, steps)
     return small(**changes)
+
+
+def _interventions(dice: random.Random, num_steps: int) -> Config:
+    """A variant with a phase, one that branches from the baseline, or both."""
+    phase = {"begin": dice.randrange(num_steps)} | dice.choice(
+        [
+            {"fresh_fraction": 0.5}, {"task_drift": 0.1}, {"num_tasks": "inf"}, {"batch_size": 2},
+            {"weight_decay": 1e-3}, {"learning_rate_factor": 0.0, "learning_rate_course": "cosine"},
+        ]
+    )  # fmt: skip
+    branch = {"variant": "baseline", "step": dice.choice([0, num_steps])}
+    branch |= dice.choice([{}, {"num_steps": 3}])
+    found = {
+        "phased": {"training": {"phases": [phase]}},
+        "branch": {"training": {"branch": branch}},
+    }
+    return {name: found[name] for name in dice.choice([["phased"], ["branch"], [*found]])}
 
 
 def _sweep(dice: random.Random) -> Config:
@@ -171,7 +192,7 @@ class Chain:
     def table(self, name: str, run: tuple[str, float, int] | None = None) -> Path:
         """A table of the sweep, or of a run."""
         place = f"runs/{configuration.run_folder(*run)}" if run else "tables"
-        kind = "safetensors" if name == CHECKPOINTS else "parquet"
+        kind = "safetensors" if name in (CHECKPOINTS, "states") else "parquet"
         return self.folder / place / f"{name}.{kind}"
 
     def figure(self, name: str, kind: str = "png") -> Path:
@@ -206,6 +227,9 @@ class Chain:
         state = {"state_dir": self.folder / "state"}
         keys |= state if module in ("training", "complexity.llc") else {}
         settings = configuration.variant_settings(self.config, variant)
+        if module == "training" and (parent := settings["training"]["branch"].get("variant")):
+            names = (CHECKPOINTS, "states", "training")
+            files |= {f"parent_{name}": self.table(name, (parent, *run[1:])) for name in names}
         call(module, self._settings(settings, reads), keys | files)
 
     def _settings(self, settings: Config, reads: str = "") -> str:

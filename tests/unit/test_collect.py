@@ -24,7 +24,7 @@ def write_run(
     path = folder / f"{variant}_M{num_tasks:g}_seed{seed}.parquet"
     frame = pd.DataFrame({"step": [50, 0], "batch_loss": [1.5, 2.5], "seconds": [0.1, 0.0]})
     keys = {"variant": variant, "num_tasks": num_tasks, "seed": seed}
-    frame = frame.assign(learning_rate=0.01, gradient_norm=3.0, **keys)
+    frame = frame.assign(learning_rate=0.01, gradient_norm=3.0, sequences=8.0, **keys)
     metadata = METADATA | keys | {"num_tasks": f"{num_tasks:g}"} | changes
     tables.write_table(path, "training", frame, metadata)
     return path

@@ -143,7 +143,9 @@ def test_the_configuration_is_that_of_the_sweep(plan):
     assert config["experiment"] == "paper-subset"
     assert config["sweep"] == {"num_tasks": [64, "inf"], "seeds": [0]}
     assert (config["training"]["precision"], config["training"]["num_steps"]) == ("bf16", 150_000)
-    assert config["checkpoints"] == {"linear_every": 1000, "logarithmic_count": 200}
+    assert config["checkpoints"] == {
+        "linear_every": 1000, "logarithmic_count": 200, "states": [],
+    }  # fmt: skip
     shorter = configuration(paper, 500)
     assert shorter["experiment"] == "paper-subset-500-steps"
     assert (shorter["training"]["warmup_steps"], shorter["checkpoints"]["linear_every"]) == (
@@ -204,7 +206,15 @@ def test_a_stage_that_fails_is_told_and_the_others_go_on(plan, monkeypatch):
         if job.module == "transience.evaluation":
             raise RuntimeError("exit status 1: error: no space")
         for name, path in job.flags.items():
-            if name in ("checkpoints", "training", "llc", "llc_trace", "indicators", "llc_curve"):
+            if name in (
+                "checkpoints",
+                "states",
+                "training",
+                "llc",
+                "llc_trace",
+                "indicators",
+                "llc_curve",
+            ):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
 

@@ -11,12 +11,13 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 RUNS = 6  # of the smoke sweep: three task diversities, two seeds
 SWEEP = {
     "configuration": 1,
-    "collect": 7,
+    "collect": 8,
     "indicator_agreement": 1,
     "trajectory_pca": 1,
     "transient_ridge": 1,
     "trajectory_subspace": 1,
     "free_energy": 1,
+    "interventions": 1,
     "departure_prediction": 1,
     "claims": 1,
     "figure": 12,

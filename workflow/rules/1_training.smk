@@ -2,7 +2,10 @@
 # from its last saved state in results/<experiment>/.resume/. A branch begins where its parent's state
 # was kept.
 
-PARENTS = {variant: variant_settings(config, variant)["training"]["branch"] for variant in config["variants"]}
+PARENTS = {
+    variant: variant_settings(config, variant)["training"]["branch"]
+    for variant in config["variants"]
+}
 
 
 def parent_files(wildcards) -> dict[str, str]:

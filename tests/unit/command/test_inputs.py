@@ -24,7 +24,9 @@ METADATA = {"experiment": "mine", "variant": "baseline", "num_tasks": ["4", "inf
 
 def training(**changes: object) -> pd.DataFrame:
     columns = {"variant": "baseline", "num_tasks": [4.0, math.inf], "seed": 0, "step": 0}
-    numbers = dict.fromkeys(("batch_loss", "learning_rate", "gradient_norm", "seconds"), 1.0)
+    numbers = dict.fromkeys(
+        ("batch_loss", "learning_rate", "gradient_norm", "seconds", "sequences"), 1.0
+    )
     return pd.DataFrame(columns | numbers | changes)
 
 

@@ -35,6 +35,7 @@ def training_frame(num_tasks: float = math.inf, seed: int = 0) -> pd.DataFrame:
             "learning_rate": 0.01,
             "gradient_norm": 3.0,
             "seconds": [0.1, 0.0],
+            "sequences": [16.0, 0.0],
         }
     )
 
@@ -219,7 +220,7 @@ def test_every_schema_is_whole(schema: tables.Schema):
     names = [column.name for column in schema.columns]
     assert len(set(names)) == len(names)
     assert schema.keys == names[: len(schema.keys)] and schema.keys
-    assert set(schema.files) <= {"runs", "tables"} and schema.files
+    assert set(schema.files) <= {"runs", "tables", "branches"} and schema.files
     for column in schema.columns:
         assert column.dtype in [*tables.ARROW_TYPES, tables.LIST]
         assert re.match(r".+\.$", column.meaning), column.name

@@ -65,6 +65,8 @@ def of_run(run: Run, config: Config, checkpoints: Path, metadata: Config) -> dic
     for step, vector in zip(steps, vectors, strict=True):
         writer.write(step, vector)
     writer.finish(checkpoints)
+    states = CheckpointWriter(partial, [], 2 * size, metadata)
+    states.finish(checkpoints.with_name("states.safetensors"))
     settings = EvaluationSettings(**config["evaluation"]), ProbeSettings(**config["probe"])
     sets = evaluation_sets(run, *settings)
     measures, probe = evaluate(vectors, sets, LossAndGradient(run.architecture).predict)

@@ -104,7 +104,7 @@ def as_metadata(args: argparse.Namespace) -> dict[str, Any]:
     """What the flags say of where a file comes from; see `files.metadata.Metadata`."""
     return {
         "experiment": args.settings.experiment,
-        "settings": args.settings.model_dump(),
+        "settings": args.settings.model_dump(exclude_unset=True),
         "code": args.code,
         "threads": args.threads,
     }

@@ -37,6 +37,7 @@ def data_dictionary() -> str:
 
 def _section(schema: Schema) -> str:
     places = {"runs": f"runs/…/{schema.name}.parquet", "tables": f"tables/{schema.name}.parquet"}
+    places |= {"branches": places["runs"]}
     where = ", ".join(f"`{places[place]}`" for place in schema.files)
     rows = "\n".join(map(_row, schema.columns))
     head = "| column | type | unit | empty | meaning |\n|---|---|---|---|---|"

@@ -118,7 +118,17 @@ def declared(folder: Path, runs: Sequence[Run], config: Config) -> list[Path]:
     tables = [folder / f"tables/{name}.parquet" for name in in_sweep]
     of_runs = [run_files(folder, run)[name] for run in runs for name in (CHECKPOINTS, *in_runs)]
     others = [folder / name for name in ("config.json", "report.html", "llc_proposal.yaml")]
-    return [*others, *figures, *tables, *of_runs]
+    return [*others, *figures, *tables, *of_runs, *_of_branches(folder, runs, config)]
+
+
+def _of_branches(folder: Path, runs: Sequence[Run], config: Config) -> Iterator[Path]:
+    """Files of runs from which branches begin, or that tell where one has begun."""
+    for run in runs:
+        place = run_files(folder, run)[CHECKPOINTS]
+        yield place.with_name("states.safetensors")
+        branch = configuration.variant_settings(config, run.variant)["training"]["branch"]
+        if isinstance(branch.get("step"), str):
+            yield place.with_name("branch_point.parquet")
 
 
 def incomplete_problems(paths: Iterable[Path]) -> Iterator[str]:
