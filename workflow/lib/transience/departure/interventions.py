@@ -24,7 +24,7 @@ was possible is told by the front (`pareto`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ from transience.departure.course import Course
 from transience.departure.observed import departures
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
-from transience.files.selections import main_variant, mean_over_positions
+from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.training.phases import bounds
 from transience.training.settings import PhaseSettings, TrainingSettings
@@ -100,7 +100,7 @@ def interventions_table(
     settings: Mapping[str, TrainingSettings],
 ) -> pd.DataFrame:
     """Table `interventions`: a row for each run whose control is in the sweep."""
-    paths, main, rows = _paths(evaluation, training, front), main_variant(evaluation), []
+    paths, main, rows = _paths(evaluation, training, front), main_variant(settings), []
     for (variant, num_tasks, seed), path in paths.items():
         control = control_of(variant, settings, main)
         other = paths.get((control, num_tasks, seed))
@@ -111,6 +111,12 @@ def interventions_table(
         keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
         rows.append(keys | {"control": control} | what | compared(path, other, what))
     return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
+
+
+def main_variant(names: Iterable[str]) -> str:
+    """The variant that those without a parent are compared with: `baseline`, or the first."""
+    names = sorted(names)
+    return "baseline" if "baseline" in names else names[0]
 
 
 def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:

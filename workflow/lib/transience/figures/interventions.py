@@ -1,0 +1,62 @@
+"""What each variant of training bought and cost beside its control, one row for each (ours)."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transience.figures import style
+from transience.figures.curves import Tables
+from transience.figures.pareto import NO_CONTROL
+from transience.figures.style import DiversityScale
+
+ROW = 0.17  # inches for a variant
+COLUMNS = {
+    "preserved": ("OOD loss preserved", "0: as the control ends, 1: as at its least"),
+    "gain": ("gain over stopping early", "OOD loss below the control's path"),
+    "cost": ("cost on $q_M$", "loss on $q_M$ over the control's"),
+}
+MOST_ROWS = 60
+
+
+def interventions(tables: Tables, window: int) -> Figure:
+    """What of the OOD loss is preserved, gained over stopping early, and paid for on q_M."""
+    runs = tables["interventions"]
+    runs = runs.assign(cost=runs["final_loss"] / runs["control_final_loss"])
+    order = _order(runs)
+    figure = Figure(figsize=(style.FULL_WIDTH, 1.0 + ROW * max(len(order), 3)))
+    grid = figure.subplots(1, len(COLUMNS), sharey=True)
+    scale = DiversityScale.of(runs["num_tasks"])
+    for letter, axes, (column, (title, label)) in zip("abc", grid, COLUMNS.items(), strict=True):
+        style.panel_title(axes, letter, title)
+        axes.set_xlabel(label)
+        _draw(axes, runs, column, order, scale)
+    grid[0].set_yticks(range(len(order)), order)
+    grid[0].set_ylim(max(len(order), 3) - 0.5, -0.5)
+    if not order:
+        style.nothing_to_show(grid[1], NO_CONTROL)
+    style.diversity_key(figure, scale)
+    return figure
+
+
+def _order(runs: pd.DataFrame) -> list[str]:
+    """Variants by kind, and within a kind by name; at most so many as there is room for."""
+    named = runs[["kind", "variant"]].drop_duplicates().sort_values(["kind", "variant"])
+    return named["variant"].tolist()[:MOST_ROWS]
+
+
+def _draw(
+    axes: Axes, runs: pd.DataFrame, column: str, order: list[str], scale: DiversityScale
+) -> None:
+    """Points of a column: large ones are means over the seeds of an M, small ones the seeds."""
+    height = {name: row for row, name in enumerate(order)}
+    known = runs[runs["variant"].isin(order)].dropna(subset=[column])
+    apart = 0.5 / max(len(scale.values), 1)
+    for place, num_tasks in enumerate(scale.values):
+        of_m = known[known["num_tasks"] == num_tasks]
+        shift = apart * (place - (len(scale.values) - 1) / 2)
+        look = {"color": scale.colour(num_tasks), "linestyle": "none"}
+        axes.plot(of_m[column], of_m["variant"].map(height) + shift, ".", markersize=2, **look)
+        mean = of_m.groupby("variant")[column].mean()
+        axes.plot(mean, mean.index.map(height) + shift, "o", markersize=3.4, **look)
+    axes.axvline({"gain": 0.0, "preserved": 0.0, "cost": 1.0}[column], color="black", linewidth=0.6)
+    axes.margins(x=0.06)
