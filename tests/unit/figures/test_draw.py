@@ -89,7 +89,7 @@ def test_a_figure_says_that_the_llc_is_off(name: str) -> None:
     off = {table: tables[table].iloc[:0] for table in ("llc", "llc_trace", "llc_curve")}
     agreement = tables["indicator_agreement"].assign(rank_correlation=math.nan)
     figure = draw(name, tables | off | {"indicator_agreement": agreement})
-    said = [text.get_text() for text in texts(figure)]
+    said = [text.get_text().replace("\n", " ") for text in texts(figure)]
     assert "LLC is off (llc.checkpoints is empty)" in said
 
 

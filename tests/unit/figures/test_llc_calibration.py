@@ -42,6 +42,6 @@ def test_one_m_alone_and_diverged_chains_are_drawn(num_tasks: tuple, diverged: b
         "llc_curvature": made_up_curvature(calibration),
         "llc_ordering": ordering_table(calibration),
     }
-    said = [text.get_text() for text in texts(draw("llc_calibration", read))]
+    said = [text.get_text().replace("\n", " ") for text in texts(draw("llc_calibration", read))]
     assert ("one M, nothing to order" in said) == (len(num_tasks) == 1)
     assert ("every difference is missing" in said) == (len(num_tasks) > 1 and diverged)

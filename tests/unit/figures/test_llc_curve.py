@@ -47,7 +47,7 @@ def tables(num_tasks: list[float], *, curve: bool = True) -> dict[str, pd.DataFr
 
 
 def words(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
+    return [text.get_text().replace("\n", " ") for axes in figure.axes for text in axes.texts]
 
 
 def test_the_own_estimate_is_one_more_point_of_the_curve() -> None:

@@ -13,6 +13,7 @@ from transience.figures.curves import Tables
 from transience.figures.style import DiversityScale
 
 METHODS = {"quadrature": "quadrature", "sgld": "SGLD"}
+USUAL, FAR = 0.9, 3.0  # a quantile of ratios, and how far above it one is left out of the panel
 RUN = ["num_tasks", "seed", "h_star"]
 
 
@@ -74,7 +75,19 @@ def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str)
     if math.isclose(least, greatest):
         axes.set_xlim(least / 3, greatest * 3)
     axes.set_xlabel("h* = γ/nβ (label²/weight²)")
+    _limit(axes, ratios["value"])
+
+
+def _limit(axes: Axes, values: pd.Series) -> None:
+    """From 0 up; ratios to next to nothing, which would set the scale, are counted instead."""
     axes.set_ylim(bottom=0)
+    usual = values.quantile(USUAL)
+    if values.max() > FAR * usual > 0:
+        top = 1.4 * usual
+        axes.set_ylim(0, top)
+        beyond = f"{int((values > top).sum())} above"
+        axes.text(0.98, 0.98, beyond, transform=axes.transAxes, ha="right", va="top",
+                  color=style.MUTED, backgroundcolor="white")  # fmt: skip
 
 
 def _reason(llc: pd.DataFrame, scale: DiversityScale) -> str:

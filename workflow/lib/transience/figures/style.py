@@ -6,6 +6,7 @@ smaller than 7 points there. Black means ridge or M = inf, in every figure.
 
 import itertools
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +61,7 @@ STYLE = {
 }
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
+LINE = 24  # characters that fit a narrow panel
 NO_FINITE = "no finite M in this sweep"
 MAX_KEY_ENTRIES = 12
 MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
@@ -207,8 +209,9 @@ def marker(shape: str, label: str, **overrides: Any) -> Line2D:
 
 def nothing_to_show(axes: Axes, reason: str) -> None:
     """Say in the middle of an empty panel why it is empty: `no finite M in this sweep`."""
+    lines = textwrap.fill(reason, LINE)
     axes.text(
-        0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED,
+        0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", color=MUTED,
         backgroundcolor="white",
     )  # fmt: skip
 
