@@ -110,11 +110,11 @@ class DiversityScale:
         """Positions of many M."""
         return np.array([self.position(value) for value in num_tasks])
 
-    def key_values(self) -> tuple[float, ...]:
+    def key_values(self, most: int = MAX_KEY_ENTRIES) -> tuple[float, ...]:
         """Values for a key of bounded length: all, or those at powers of a base, and inf."""
-        every = max(1, math.ceil(len(self.finite) / (MAX_KEY_ENTRIES - 1)))
+        every = max(1, math.ceil(len(self.finite) / (most - 1)))
         chosen = [*self._thinned(), self.finite[::every] + self.infinite]
-        return next(values for values in chosen if len(values) <= MAX_KEY_ENTRIES)
+        return next(values for values in chosen if len(values) <= most)
 
     def axis_values(self, width: float) -> tuple[float, ...]:
         """Values whose labels fit side by side on an axis of that width in inches."""
