@@ -26,7 +26,7 @@ rule all:
             experiment=config["experiment"],
             file=[
                 "report.html",
-                *expand("figures/{figure}.pdf", figure=captions()),
+                *expand("figures/{figure}.pdf", figure=DRAWN),
                 *expand("tables/{table}.parquet", table=TABLES["tables"]),
                 *expand("runs/{run}/{table}.parquet", run=RUN_FOLDERS, table=TABLES["runs"]),
             ],

@@ -363,4 +363,16 @@ def _claims() -> pd.DataFrame:
         ("threshold", "Low M end near dMMSE_M.", "M = 8 does not.", "fails"),
         ("llc_plateau", "The LLC plateaus above M = 32.", "No M above 32.", "not testable"),
     ]
-    return pd.DataFrame(rows, columns=["claim", "paper_says", "this_sweep_shows", "verdict"])
+    frame = pd.DataFrame(rows, columns=["claim", "paper_says", "this_sweep_shows", "verdict"])
+    return frame.assign(variant="baseline")
+
+
+def side_by_side(*names: str, **sweeps: Tables) -> Tables:
+    """Sweeps as variants of one: `names` are copies of `baseline`, which has to be among them."""
+    each = {name: sweeps["baseline"] for name in names} | sweeps
+    return {
+        table: pd.concat(
+            [sweep[table].assign(variant=name) for name, sweep in each.items()], ignore_index=True
+        )
+        for table in sweeps["baseline"]
+    }

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import yaml
 from matplotlib.figure import Figure
 
-from transience.figures.captions import captions
+from transience.figures.captions import captions, of_sweep
 from transience.figures.draw import save
 from transience.files.tables import schemas
 from transience.planning import configuration
@@ -215,7 +215,7 @@ class Chain:
                 continue
             yield module, lambda module=module: self._of_sweep(module)
         yield "claims", self._claims
-        for name in captions():
+        for name in of_sweep(self.config):
             yield f"figure {name}", lambda name=name: self._figure(name)
         yield "report", self._report
 
@@ -261,9 +261,12 @@ class Chain:
         files = {"tables": tables, "claims": self.table("claims")}
         call("claims", self._settings(self.config), files)
 
-    def _figure(self, name: str) -> None:
-        files = {"tables": [self.table(table) for table in captions()[name].reads], "figure": name}
-        files |= {kind: self.figure(name, kind) for kind in ("png", "pdf")}
+    def _figure(self, place: str) -> None:
+        variant, _, name = place.rpartition("/")
+        reads = (captions() | captions("comparison"))[name].reads
+        files = {"tables": [self.table(table) for table in reads], "figure": name}
+        files |= {"variant": variant} if variant else {}
+        files |= {kind: self.figure(place, kind) for kind in ("png", "pdf")}
         call("figures", self._settings(self.config, "figures"), files)
 
     def _report(self) -> None:
@@ -271,7 +274,7 @@ class Chain:
         path.write_text(json.dumps(self.config | {"configuration_files": []}))
         names = ("claims", "transient_ridge", "llc", "training", "evaluation", "trajectory_pca")
         tables = [self.table(name) for name in (*names, "trajectory_pca_components")]
-        files = {"tables": tables, "figures": [self.figure(name) for name in captions()]}
+        files = {"tables": tables, "figures": [*map(self.figure, of_sweep(self.config))]}
         files |= {"configuration": path, "report": self.folder / "report.html"}
         call("report", self._settings(self.config), files)
 

@@ -8,7 +8,7 @@ from odd_sweeps import Chain, drawn, save_png_only, small
 
 from transience.errors import InputError
 from transience.figures import __main__ as figure_command
-from transience.figures.captions import captions
+from transience.figures.captions import of_sweep
 from transience.files.tables import read_table
 from transience.verify.inspection import verify
 
@@ -49,7 +49,7 @@ def goes_through(chain: Chain) -> None:
     for text in judged["this_sweep_shows"]:
         assert not re.search(r"\bnan\b", text), text
     page = (chain.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == len(captions())
+    assert page.count("data:image/png;base64,") == len(of_sweep(chain.config))
     assert "is not complete" not in page
     text = re.sub(r"<script.*?</script>|base64,[^\"]*", "", page, flags=re.DOTALL)
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)

@@ -28,8 +28,9 @@ SWEEP = {
 RUN_RULES = ("train", "evaluate", "llc", "llc_curve", "indicators")
 
 
-def with_runs(number: int) -> dict[str, int]:
-    return SWEEP | dict.fromkeys(RUN_RULES, number)
+def with_runs(number: int, variants: int = 1) -> dict[str, int]:
+    several = {"figure": 13, "figure_of_variant": 12 * (variants - 1)} if variants > 1 else {}
+    return SWEEP | dict.fromkeys(RUN_RULES, number) | several
 
 
 def test_smoke(project):
@@ -48,7 +49,7 @@ def test_snakemake_still_looks_where_it_is_told_of_no_limit():
 
 
 def test_architectures_are_planned_as_variants(project):
-    assert project.planned(config="config/architectures.yaml") == with_runs(7 * 3)
+    assert project.planned(config="config/architectures.yaml") == with_runs(7 * 3, variants=7)
 
 
 def test_a_subset_of_the_paper_goes_on_top_of_it(project):
@@ -57,7 +58,7 @@ def test_a_subset_of_the_paper_goes_on_top_of_it(project):
 
 
 def test_all_precisions_are_planned(project):
-    assert project.planned(config="config/precision.yaml") == with_runs(3 * 4 * 6)
+    assert project.planned(config="config/precision.yaml") == with_runs(3 * 4 * 6, variants=3)
 
 
 def test_a_variant_is_a_sweep_of_its_own(project):
@@ -66,7 +67,45 @@ def test_a_variant_is_a_sweep_of_its_own(project):
         "  baseline: {}",
         "  baseline: {}\n  one: {model: {output_projection: true}, sweep: {seeds: [7]}}",
     )
-    assert project.planned() == with_runs(RUNS + 3)
+    assert project.planned() == with_runs(RUNS + 3, variants=2)
+
+
+MINE = ("experiment: mine\nsweep: {num_tasks: [1, inf], seeds: [0]}\nvariants: {a: {}, b: {}}\n",)
+MORE = "variants: {b: {model: {width: 96}}, c: {sweep: {seeds: [1, 2]}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "words", "runs", "variants"),
+    [
+        (MINE, (), 4, "ab"),
+        ((*MINE, MORE), (), 8, "abc"),
+        (MINE, ("--config", "variants={c: {}}"), 6, "abc"),
+    ],
+)
+def test_variants_that_are_listed_are_all_there_are(project, texts, words, runs, variants):
+    """None from config.yaml; those of files and of the command line merge with each other."""
+    files = tuple(f"config/mine{number}.yaml" for number in range(len(texts)))
+    for file, text in zip(files, texts, strict=True):
+        (project.folder / file).write_text(text)
+    planned = project.planned(*words, config=files)
+    assert planned == with_runs(runs, variants=len(variants)) | {"collect": planned["collect"]}
+    printed = project.snakemake("--dry-run", *words, config=files).stdout
+    assert {*re.findall(r"results/mine/runs/(\w+)/", printed)} == {*variants}
+
+
+def test_what_goes_on_top_of_the_paper_decides_its_variants(project):
+    (project.folder / "config/mine.yaml").write_text("experiment: mine\nvariants: {a: {}, b: {}}\n")
+    files = ("config/paper.yaml", "config/mine.yaml")
+    assert project.planned(config=files) == with_runs(2 * 26, variants=2)
+
+
+def test_a_figure_of_any_variant_can_be_asked_for(project):
+    project.edit("config/smoke.yaml", "  baseline: {}", "  baseline: {}\n  one: {}")
+    for variant in ("baseline", "one"):
+        planned = project.planned(f"results/smoke/figures/{variant}/distances.png")
+        assert planned == {"train": 12, "evaluate": 12, "collect": 1, "figure_of_variant": 1}
+    run = project.snakemake("--dry-run", "results/smoke/figures/two/distances.png")
+    assert run.returncode == 1 and "MissingRuleException" in run.stdout
 
 
 def test_a_run_can_be_asked_for_by_its_path(project):
@@ -130,7 +169,8 @@ def test_the_slurm_profile_groups_every_rule(project, monkeypatch, a_job_a_run, 
     if not a_job_a_run:
         expected = {rule: group for rule, group in expected.items() if group == "sweep"}
     assert {rule: groups.get(rule) for rule in expected} == expected
-    assert groups.keys() - planned.keys() <= {"llc", "llc_curve", "no_llc"}
+    others = {"llc", "llc_curve", "no_llc", "figure_of_variant"}
+    assert groups.keys() - planned.keys() <= others
     assert a_job_a_run or not set(RUN_RULES) & groups.keys()
 
 

@@ -38,12 +38,14 @@ CURVE = {"llc_curve": 6, "collect": 1, "claims": 1, "figure": 1, "report": 1}
 LLC = OF_LLC | {"llc_curve": 6, "collect": 3}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
 DRAWN = {"figure": 12, "report": 1}
+BESIDE = {"figure": 13, "figure_of_variant": 12}  # where there are two variants
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
 PAGE = Path(__file__).parents[2] / "workflow/report"
 PAGE_PARTS = [
-    PAGE / name for name in ("template.html", "captions.yaml", "explorer.js", "sorting.js")
+    PAGE / name
+    for name in ("template.html", "captions.yaml", "variants.js", "explorer.js", "sorting.js")
 ]
 
 
@@ -118,6 +120,7 @@ def calibration(planned_jobs):
         ("trajectory_pca.num_components", {"trajectory_pca": 1} | AFTER_PCA),
         ("figures.dpi", DRAWN),
         ("figures.smoothing_window", DRAWN),
+        ("figures.variant", DRAWN),
         ("execution.threads", {}),
         ("execution.device", {}),
         ("execution.save_state_every_seconds", {}),
@@ -223,7 +226,19 @@ def test_a_variants_own_setting_retrains_that_variant(project):
     ]:
         project.edit("config/smoke.yaml", old, new)
         found = stale(project.jobs(), lambda job: job.settings != before[job.outputs])
-        assert found == RECORDED | runs(number) | AFTER_RUNS
+        assert found == RECORDED | runs(number) | AFTER_RUNS | BESIDE
+
+
+def test_another_variant_to_show_redraws(project):
+    """Claims are of every variant already; figures/ is of another one."""
+    project.edit("config/smoke.yaml", "variants:", "variants:\n  one: {sweep: {seeds: [5]}}")
+    before = {job.outputs: job.settings for job in project.jobs()}
+    project.edit("config/smoke.yaml", "variant: main", "variant: one")
+    found = stale(project.jobs(), lambda job: job.settings != before.get(job.outputs))
+    assert found == RECORDED | DRAWN | BESIDE
+    assert "results/smoke/figures/baseline/figure1.pdf" in {
+        path for job in project.jobs() for path in job.outputs
+    }
 
 
 # Planned
@@ -278,8 +293,8 @@ def test_edits_without_meaning_redo_nothing(sweep):
         ("seeds: [0, 1]", "seeds: [1]", AFTER_RUNS),
         ("num_draws: 60", "num_draws: 61", LLC),
         ("beta1: 0.9\n  beta2: 0.999", "beta1: 0.999\n  beta2: 0.9", ALL),
-        ("baseline: {}", "baseline: {}\n  wide: {model: {width: 20}}", ALL),
-        ("variants:", "variants:\n  one: {sweep: {seeds: [5]}}", runs(3) | AFTER_RUNS),
+        ("baseline: {}", "baseline: {}\n  wide: {model: {width: 20}}", ALL | BESIDE),
+        ("variants:", "variants:\n  one: {sweep: {seeds: [5]}}", runs(3) | AFTER_RUNS | BESIDE),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -7,8 +7,9 @@
   const box = byId("explorer");
   const svg = box.querySelector("svg");
   const tip = byId("explorer-tip");
-  const [variant, seed, xAxis, yAxis, slider] =
-    ["variant", "seed", "x", "y", "step"].map((name) => byId(`explorer-${name}`));
+  const variant = byId("variant"); // of the whole page; none where there is one only
+  const [seed, xAxis, yAxis, slider] =
+    ["seed", "x", "y", "step"].map((name) => byId(`explorer-${name}`));
   const hidden = new Set(); // values of M that the legend has switched off
   const REACH = 28; // pixels between the pointer and the point it means
   const STEP = new Intl.NumberFormat("en-GB");
@@ -49,7 +50,7 @@
   // What is shown
 
   function choosePlane() {
-    const found = data.planes.filter((each) => each.variant === variant.value);
+    const found = data.planes.filter((each) => !variant || each.variant === variant.value);
     fill(seed, found.map((each) => [each.seed, each.seed]), seed.value);
     plane = found.find((each) => String(each.seed) === seed.value);
     const components = plane.explained.map((part, i) =>
@@ -249,11 +250,9 @@
   });
   slider.addEventListener("input", draw);
   for (const select of [xAxis, yAxis]) select.addEventListener("change", draw);
-  for (const select of [variant, seed]) select.addEventListener("change", choosePlane);
+  for (const select of [variant, seed]) select?.addEventListener("change", choosePlane);
   window.addEventListener("resize", draw);
 
-  fill(variant, distinct(data.planes.map((each) => each.variant)).map((name) => [name, name]));
-  variant.parentElement.hidden = variant.options.length < 2;
   byId("explorer-missing").hidden = true;
   byId("explorer-all").hidden = false;
   choosePlane();

@@ -32,6 +32,8 @@ for file in workflow.configfiles:
     update_config(written, load(file))
 update_config(written, from_command_line(workflow.config_settings.config))
 whole = load(DEFAULTS)
+if "variants" in written:  # they take the place of the default; all else is merged into it
+    del whole["variants"]
 update_config(whole, written)
 try:
     config |= completed(whole, written=written)

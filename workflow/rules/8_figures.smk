@@ -1,9 +1,9 @@
 # Figures of the sweep's tables, each as PNG and PDF. workflow/report/captions.yaml says what there
 # is, what each reads, and what to look for.
 
-FIGURES = captions() | captions("on_demand")
-# Figures show one variant: `files.selections.main_variant`.
-SHOWN = "baseline" if "baseline" in config["variants"] else min(config["variants"])
+FIGURES = captions() | captions("comparison") | captions("on_demand")
+# Those of the variant shown, the comparison of variants, and wide/figure1 of another one.
+DRAWN = of_sweep(config)
 
 
 rule figure:
@@ -26,13 +26,34 @@ rule figure:
     benchmark:
         "results/{experiment}/benchmarks/figure/{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(captions()),
+        figure="|".join(captions() | captions("comparison")),
     conda:
         "../../envs/transience.yaml"
     resources:
         **asks(mem_mb=1500, runtime=30),
     params:
         **command("transience.figures", "figures", figures=FIGURES),
-        caption=lambda wildcards, output: filled(wildcards.figure, variant_settings(config, SHOWN)),
+        caption=lambda wildcards, output: filled(
+            wildcards.figure,
+            variant_settings(config, wildcards.get("variant", config["figures"]["variant"])),
+        ),
     shell:
         "python -m transience.figures {params.flags} > {log:q} 2>&1"
+
+
+# Any variant, also the one shown, can be asked for: results/NAME/figures/wide/figure1.pdf.
+use rule figure as figure_of_variant with:
+    output:
+        png=report(
+            "results/{experiment}/figures/{variant}/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "variant": "{variant}"},
+        ),
+        pdf="results/{experiment}/figures/{variant}/{figure}.pdf",
+    log:
+        "results/{experiment}/logs/figure/{variant}/{figure}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/figure/{variant}/{figure}.tsv"
+    wildcard_constraints:
+        figure="|".join(captions()),

@@ -2,7 +2,7 @@
 
 PAGE_PARTS = [
     Path(workflow.basedir, "workflow/report", name)
-    for name in ("template.html", "captions.yaml", "explorer.js", "sorting.js")
+    for name in ("template.html", "captions.yaml", "variants.js", "explorer.js", "sorting.js")
 ]
 
 
@@ -15,7 +15,7 @@ rule report:
                 *("trajectory_pca", "trajectory_pca_components"),
             ],
         ),
-        figures=expand("results/{{experiment}}/figures/{figure}.png", figure=captions()),
+        figures=expand("results/{{experiment}}/figures/{figure}.png", figure=DRAWN),
         configuration="results/{experiment}/config.json",
     output:
         report=report(

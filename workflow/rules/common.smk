@@ -5,7 +5,7 @@ import subprocess
 
 import yaml
 from snakemake.logging import logger
-from transience.figures.captions import captions, filled
+from transience.figures.captions import captions, filled, of_sweep
 from transience.planning import gpus
 from transience.planning.code_digest import code_digest
 from transience.problem.diversity import format_num_tasks
@@ -128,7 +128,8 @@ def report_what_there_is() -> None:
     missing = [path for path in job.input.figures if path in late]
     if not missing or late & ({*map(str, job.input)} - {*missing}):
         return
-    names = [Path(path).stem for path in missing]
+    folder = Path(job.output[0]).parent / "figures"
+    names = [Path(path).relative_to(folder).with_suffix("").as_posix() for path in missing]
     # Flags may stand behind the job's redirection to its log.
     words = shlex.join(["--not-drawn", *names])
     made = subprocess.run(["bash", "-c", f"{JOB_PATHS}{job.shellcmd} {words}"]).returncode == 0

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from claim_sweep import DIVERSITIES, INF, found, made_up, without
+from claim_sweep import DIVERSITIES, INF, change, found, made_up, without
 
 from transience.claims import verdicts
 from transience.claims.claim import FAILS, HOLDS, NOT_TESTABLE
@@ -51,9 +51,16 @@ def test_claims_that_need_an_llc_say_that_it_is_off():
     assert off[~said].equals(on[~said])
 
 
-def test_claims_are_about_the_baseline():
+def test_claims_are_about_each_variant_by_itself():
     made = made_up()
-    for name, table in made.items():
-        made[name] = pd.concat([table.assign(variant="another").iloc[:1], table])
-    made["claims"] = pd.DataFrame({"claim": ["the table of an earlier check is not looked at"]})
-    assert (found(made) == HOLDS).all()
+    spoilt = made_up()
+    change("transient_ridge", "rise", INF, 3.0)(spoilt)
+    both = {name: pd.concat([made[name], spoilt[name].assign(variant="a")]) for name in made}
+    both["claims"] = pd.DataFrame({"claim": ["the table of an earlier check is not looked at"]})
+    table = verdicts.check(both)
+    assert table["variant"].drop_duplicates().tolist() == ["a", "baseline"]
+    for variant, alone in (("a", spoilt), ("baseline", made)):
+        rows = table[table["variant"] == variant].reset_index(drop=True)
+        expected = verdicts.check(alone).assign(variant=variant)
+        pd.testing.assert_frame_equal(rows, expected)
+    assert (found(made) == HOLDS).all() and not (found(spoilt) == HOLDS).all()

@@ -9,16 +9,19 @@ import pytest
 import yaml
 from made_up import made_up_sweep
 
-from transience.figures.captions import PAGE, captions, filled
+from transience.figures.captions import PAGE, captions, filled, of_sweep
 from transience.figures.draw import draw
 from transience.files.tables import schemas
 
 CONFIG = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", [*captions(), *captions("on_demand")])
+ALL = captions() | captions("comparison") | captions("on_demand")
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_figure_reads_tables_and_has_a_module_of_its_name(name: str) -> None:
-    found = (captions() | captions("on_demand"))[name]
+    found = ALL[name]
     assert set(found.reads) <= set(schemas())
     assert (PAGE.parent / f"lib/transience/figures/{name}.py").is_file()
 
@@ -30,6 +33,16 @@ def test_captions_know_which_figures_smooth(name: str) -> None:
         draw(name, tables, smoothing_window=window).savefig(file, dpi=60)
     changes = drawn[0].getvalue() != drawn[1].getvalue()
     assert captions()[name].smooths == changes
+
+
+def test_figures_of_a_sweep_are_those_of_every_variant() -> None:
+    assert of_sweep(CONFIG) == [*captions()]
+    config = CONFIG | {"variants": {"wide": {}, "deep": {}}}
+    others = [f"wide/{name}" for name in captions()]
+    assert of_sweep(config) == [*captions(), *captions("comparison"), *others]
+    config = config | {"figures": CONFIG["figures"] | {"variant": "wide"}}
+    others = [f"deep/{name}" for name in captions()]
+    assert of_sweep(config) == [*captions(), *captions("comparison"), *others]
 
 
 def test_captions_are_filled_and_escape_what_fills_them() -> None:

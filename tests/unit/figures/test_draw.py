@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from legible import overlapping, texts
-from made_up import FEW, PAPER, made_up_sweep, without_components
+from made_up import FEW, PAPER, made_up_sweep, side_by_side, without_components
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.transforms import Bbox
@@ -99,13 +99,23 @@ def test_a_figure_reads_only_what_it_says() -> None:
         draw(name, {table: tables[table] for table in caption.reads})
 
 
-def test_figures_show_the_main_variant() -> None:
+def test_a_figure_shows_the_variant_that_is_asked_for() -> None:
     tables = made_up_sweep(FEW, 1)
     other = {name: frame.assign(variant="another") for name, frame in tables.items()}
     other["evaluation"] = other["evaluation"].assign(loss=99.0)
     both = {name: pd.concat([other[name], frame]) for name, frame in tables.items()}
-    (axes, *_) = draw("loss_by_distribution", both).axes
-    assert max(line.get_ydata().max() for line in axes.lines) < 10
+    for variant, shown in (("main", False), ("baseline", False), ("another", True)):
+        (axes, *_) = draw("loss_by_distribution", both, variant=variant).axes
+        assert (max(line.get_ydata().max() for line in axes.lines) > 10) == shown
+
+
+def test_a_variant_without_rows_in_a_table_is_not_replaced_by_another() -> None:
+    """Of M = inf alone, nothing departs; main is still the variant that it is elsewhere."""
+    alone = INFINITY_ALONE | {"claims": made_up_sweep(FEW, 1)["claims"]}
+    both = side_by_side(baseline=alone, another=made_up_sweep(PAPER[3:8], 1))
+    for variant in ("main", "baseline"):
+        said = [text.get_text() for text in texts(draw("departure", both, variant=variant))]
+        assert any("no finite M" in text for text in said)
 
 
 def test_made_up_tables_keep_to_the_schemas(tmp_path: Path) -> None:

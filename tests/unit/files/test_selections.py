@@ -2,12 +2,7 @@
 
 import pandas as pd
 
-from transience.files.selections import main_variant, mean_over_positions, of_last_step
-
-
-def test_the_main_variant_is_baseline_or_the_first_by_name():
-    assert main_variant(pd.DataFrame({"variant": ["deep", "baseline", "deep"]})) == "baseline"
-    assert main_variant(pd.DataFrame({"variant": ["wide", "deep"]})) == "deep"
+from transience.files.selections import mean_over_positions, of_last_step
 
 
 def test_means_over_positions_of_one_distribution():

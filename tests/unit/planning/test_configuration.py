@@ -148,6 +148,13 @@ MISTAKES = [
     ("llc_calibration: {checkpoints: [10001]}", "llc_calibration.checkpoints", "found 10001"),
     ("trajectory_pca: {num_components: 5}", "trajectory_pca.num_components", "at most 4; found 5"),
     ("figures: {smoothing_window: 4}", "figures.smoothing_window", "an odd number; found 4"),
+    ("figures: {variant: 3}", "figures.variant", 'expected text; found 3; write "3"'),
+    ("figures: {variant: wide}", "figures.variant", "main, or a variant; (baseline); found wide"),
+    (
+        "{figures: {variant: baseline}, variants: {b: {}, a: {}}}",
+        "figures.variant",
+        "main, or a variant of this sweep (b, a); found baseline",
+    ),
     ("execution: {device: gpu}", "execution.device", "one of auto, cpu, cuda; the text 'gpu'"),
     ("execution: {threads: 0}", "execution.threads", "an integer of at least 1; found 0"),
     # Memory, for a machine of 10 GB
@@ -287,7 +294,8 @@ def test_nothing_that_yaml_can_hold_is_too_odd() -> None:
 def test_a_shipped_configuration_is_valid_and_complete(name: str) -> None:
     config = yaml_files.load(str(CONFIG / name))
     assert configuration.validate(config, memory=8 * GIGABYTE) == []
-    assert config.keys() == configuration.completed(config, memory=8 * GIGABYTE).keys()
+    completed = configuration.completed(config, memory=8 * GIGABYTE)
+    assert config.keys() | {"variants"} == completed.keys()  # paper.yaml leaves them to others
     assert {section: set(config[section]) for section in sections()} == {
         section: set(keys.model_fields) for section, keys in sections().items()
     }
@@ -365,6 +373,22 @@ def test_a_variant_overrides_only_what_it_names() -> None:
     assert wide["model"] == config["model"] | {"width": 128}
     assert wide["training"] == base["training"]
     assert '"noise_variance": 1.0' in configuration.as_parameter(wide, "task")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "variants", "shown"),
+    [
+        ("main", "{deep: {}, baseline: {}}", "baseline"),
+        ("main", "{wide: {}, deep: {}}", "deep"),
+        ("main", "{main: {}, baseline: {}}", "main"),
+        ("wide", "{wide: {}, baseline: {}}", "wide"),
+    ],
+)
+def test_the_variant_shown_is_a_name(chosen: str, variants: str, shown: str) -> None:
+    text = f"{{figures: {{variant: {chosen}}}, variants: {variants}}}"
+    config = configuration.completed(MINIMAL | yaml.safe_load(text))
+    assert config["figures"]["variant"] == shown
+    assert configuration.completed(config) == config
 
 
 def test_runs_in_the_order_of_the_file() -> None:

@@ -65,8 +65,10 @@ def test_defaults_of_the_schema_are_those_of_a_minimal_configuration() -> None:
     filled = configuration.completed(MINIMAL)
     for name, leaf in leaves().items():
         section, _, key = name.rpartition(".")
-        if name != "experiment":
+        if name not in ("experiment", "figures.variant"):
             assert (filled[section] if section else filled)[key] == leaf["default"]
+    assert leaves()["figures.variant"]["default"] == "main"
+    assert filled["figures"]["variant"] == "baseline"
 
 
 def test_missing_sections_are_named() -> None:

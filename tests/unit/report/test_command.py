@@ -25,7 +25,8 @@ def test_the_command_writes_the_page_and_names_missing_figures(
         write_table(path, path.stem, tables[path.stem], {"commit": "abc123"})
     config = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    figures = [tmp_path / f"{name}.png" for name in captions()]
+    figures = [tmp_path / f"figures/{name}.png" for name in captions()]
+    figures[0].parent.mkdir()
     words += ["--configuration", tmp_path / "config.json", "--figures", *figures]
     words += ["--tables", *paths, "--figure-logs", tmp_path]
     monkeypatch.setattr("sys.argv", [*map(str, words)])

@@ -2,21 +2,21 @@
 
 import math
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
-import pandas as pd
 import pytest
 import yaml
-from made_up import Tables, made_up_sweep
+from made_up import Tables, made_up_sweep, side_by_side
 
-from transience.figures.captions import PAGE, captions
+from transience.figures.captions import PAGE, captions, of_sweep
 from transience.report import page as report
 
 CONFIG = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
 CONFIG |= {
     "task": {"task_dimension": 3, "num_examples": 7, "noise_variance": 0.125},
     "training": CONFIG["training"] | {"num_steps": 12_000, "batch_size": 48},
-    "figures": {"dpi": 150, "smoothing_window": 1},
+    "figures": {"dpi": 150, "smoothing_window": 1, "variant": "main"},
     "sweep": {"num_tasks": [1, 8, 16, "inf"], "seeds": [0, 1]},
 }
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def render(tables: Tables, config: dict = CONFIG, **more: object) -> str:
-    figures = dict.fromkeys(captions(), PNG)
+    figures = dict.fromkeys(of_sweep(config), PNG)
     return report.render(tables, figures, config, provenance={"Commit": "abc"}, **more)
 
 
@@ -107,7 +107,7 @@ def test_every_figure_has_its_caption_filled_from_the_configuration(tables: Tabl
 
 
 def test_smoothing_is_stated(tables: Tables) -> None:
-    config = CONFIG | {"figures": {"dpi": 150, "smoothing_window": 5}}
+    config = CONFIG | {"figures": CONFIG["figures"] | {"smoothing_window": 5}}
     stated = Page(render(tables, config)).text.count(
         "curves are a moving average over 5 checkpoints"
     )
@@ -152,15 +152,53 @@ def test_runs_that_a_table_lacks_are_named(tables: Tables) -> None:
     assert text.count("seed 7; ….") == 5
 
 
-def test_variants_are_told_apart(tables: Tables) -> None:
-    other = {name: frame.assign(variant="deeper") for name, frame in tables.items()}
-    both = {name: pd.concat([frame, other[name]]) for name, frame in tables.items()}
-    both["claims"] = tables["claims"]
+@pytest.mark.parametrize(("chosen", "shown"), [("main", "baseline"), ("deeper", "deeper")])
+def test_the_page_has_every_variant_and_shows_one(tables: Tables, chosen: str, shown: str) -> None:
+    """Headline, verdicts, figures and rows of the others are hidden until a script shows them."""
+    (hidden,) = {"baseline", "deeper"} - {shown}
+    both = side_by_side("deeper", baseline=tables)
+    of_deeper = both["claims"]["variant"] == "deeper"
+    both["claims"].loc[of_deeper, "verdict"] = "holds"
     config = CONFIG | {"variants": {"baseline": {"task": {"noise_variance": 0.5}}, "deeper": {}}}
+    config |= {"figures": CONFIG["figures"] | {"variant": chosen}}
     page = Page(render(both, config))
-    assert "figures of variant baseline" in page.text
-    assert "σ² = 0.5" in page.text
-    assert page.text.count("deeper") > 8
+    parts = [(tag, a) for tag, a in page.elements if "data-variant" in a]
+    for variant in ("baseline", "deeper"):
+        own = [(tag, a) for tag, a in parts if a["data-variant"] == variant]
+        assert {"hidden" in a for _, a in own} == {variant == hidden}
+        count = Counter(tag for tag, _ in own)
+        assert count["figure"] == len(captions())
+        assert count["tr"] == 3 + 8 + 8  # claims, runs and their LLCs
+        assert count["p"] == count["strong"] == 1 and count["b"] == 2
+    assert len(parts) == 2 * (len(captions()) + 3 + 8 + 8 + 4)
+    assert len(page.all("figure")) == 2 * len(captions()) + len(
+        captions("comparison")
+    )  # that of all is always there
+    assert len(page.all("option")) == 2
+    for text in ("σ² = 0.5;", "σ² = 0.125;"):
+        assert page.text.count(text) == len(captions())
+    assert "holds: 1, fails: 1, not testable: 1." in page.text
+    assert "holds: 3, fails: 0, not testable: 0." in page.text
+    assert page.text.count("this sweep. Claims that") == 1
+
+
+def test_one_variant_needs_no_choice(tables: Tables) -> None:
+    html = render(tables)
+    assert 'id="variant"' not in html and "data-variant=" not in html
+    assert captions("comparison")["variants"].title not in Page(html).text
+
+
+def test_a_missing_figure_of_a_variant_is_named(tables: Tables) -> None:
+    config = CONFIG | {"variants": {"baseline": {}, "deeper": {}}}
+    figures = dict.fromkeys(of_sweep(config), PNG)
+    del figures["deeper/distances"], figures["figure1"]
+    both = side_by_side("deeper", baseline=tables)
+    page = Page(report.render(both, figures, config, provenance={}))
+    title = captions()["distances"].title
+    said = f"{title} (distances of variant deeper) is missing. It was not drawn."
+    assert page.text.count(said) == 1
+    assert "(figure1) is missing. It was not drawn." in page.text
+    assert page.text.count("This figure is missing. It was not drawn.") == 2
 
 
 def test_words_of_tables_are_made_readable() -> None:

@@ -7,13 +7,17 @@ import pandas as pd
 from transience.claims import behaviour, complexity, function_space, prediction
 from transience.claims.claim import Claim
 from transience.claims.sweep_tables import Sweep
-from transience.files.selections import main_variant
 
 MODULES = (behaviour, function_space, complexity, prediction)
 CLAIMS = [one for module in MODULES for one in vars(module).values() if isinstance(one, Claim)]
 
 
 def check(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Table `claims` from the other tables of a sweep, main variant."""
-    sweep = Sweep.of(tables, main_variant(tables["transient_ridge"]))
-    return pd.DataFrame([claim.row(sweep) for claim in CLAIMS])
+    """Table `claims` from the other tables of a sweep, each claim for each variant."""
+    variants = sorted(tables["transient_ridge"]["variant"].unique())
+    sweeps = {variant: Sweep.of(tables, variant) for variant in variants}
+    return pd.DataFrame(
+        {"variant": variant} | claim.row(sweep)
+        for variant, sweep in sweeps.items()
+        for claim in CLAIMS
+    )

@@ -22,6 +22,9 @@ A file and a function for each figure, of the figure's name:
 - `departure`: when runs leave ridge, and when loss and complexity say they should
 - `departure_prediction`: departures predicted by theories and by M alone, for runs not seen
 - `llc_diagnostics`: can the LLC be trusted?
+- `interventions`: what each variant bought beside its control, and what it cost
+- `pareto`: where runs end in the plane of both losses
+- `variants`: losses on new tasks of all variants, side by side, where there are several
 - `llc_calibration`: are the settings of the LLC sound? On demand, no part of the report
 - `settings`: section `figures` of a configuration
 """

@@ -17,11 +17,13 @@ def main() -> None:
     """Draw one figure of a sweep, as PNG and PDF, from the tables that it reads."""
     parser = flags.parser(main.__doc__, FigureReads)
     parser.add_argument("--figure", choices=FIGURES, required=True)
+    parser.add_argument("--variant", help="another one than the settings name")
     flags.add_files(parser, "png", "pdf", lists=["tables"])
     args = parser.parse_args()
     tables = {path.stem: read_table(path, path.stem) for path in args.tables}
     settings = args.settings.figures
-    figure = draw(args.figure, tables, smoothing_window=settings.smoothing_window)
+    look = {"smoothing_window": settings.smoothing_window}
+    figure = draw(args.figure, tables, variant=args.variant or settings.variant, **look)
     save(figure, [args.pdf, args.png], dpi=settings.dpi)
 
 

@@ -13,6 +13,9 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+from transience.figures.settings import variant_shown
+
+MOST_OTHERS = 7  # variants besides the one shown whose figures are part of a sweep
 PAGE = Path(__file__).parents[3] / "report"
 
 
@@ -33,14 +36,29 @@ class Caption:
 
 @cache
 def captions(section: str = "figures") -> dict[str, Caption]:
-    """Figures by name, in order: those of the report, or those drawn `on_demand`."""
+    """Figures by name, in order: of a variant, a `comparison` of variants, or drawn `on_demand`."""
     return {name: Caption(**keys) for name, keys in _described()[section].items()}
 
 
+def of_sweep(config: dict[str, Any]) -> list[str]:
+    """Every figure of a sweep: its file below `figures`, without the ending.
+
+    `figure1` is that of the variant that is shown, `wide/figure1` that of another one, if they
+    are few: else those can be had by name.
+    """
+    shown = variant_shown(config["figures"]["variant"], config["variants"])
+    others = [variant for variant in config["variants"] if variant != shown]
+    together = captions("comparison") if others else ()
+    if len(others) > MOST_OTHERS:
+        others = []
+    return [*captions(), *together, *(f"{one}/{name}" for one in others for name in captions())]
+
+
 def filled(name: str, config: dict[str, Any]) -> Caption:
-    """The caption of a figure of the report, for the configuration of the variant shown."""
-    caption = captions()[name]
-    names = ["scale", "smoothing"] if caption.smooths else ["scale"]
+    """The caption of a figure of the report, for the configuration of the variant it shows."""
+    caption = (captions() | captions("comparison"))[name]
+    names = ["scale"] if name in captions() else []
+    names += ["smoothing"] if caption.smooths else []
     beginning = _described()["without_llc"] if "llc" in caption.reads else ""
     template = " ".join([beginning, caption.text, *(_described()[name] for name in names)])
     strict = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)

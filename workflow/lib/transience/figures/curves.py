@@ -1,5 +1,7 @@
 """Curves over training: losses and distances, per M, with the seeds shown."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -36,11 +38,15 @@ def draw_curves(
 ) -> None:
     """For each M: thin raw lines (or a band) for the seeds, and their smoothed mean."""
     for num_tasks, rows in frame.groupby("num_tasks"):
-        seeds, look = by_seed(rows, column), scale.line(num_tasks)
-        if seeds.shape[1] > style.MAX_SEEDS_APART:
-            low, high = seeds.min(axis=1), seeds.max(axis=1)
-            axes.fill_between(seeds.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        elif seeds.shape[1] > 1 or window > 1:
-            axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
-        mean = smooth(seeds.dropna().mean(axis=1), window)
-        axes.plot(smoothed_steps(mean.index, window), mean, **look)
+        draw_seeds(axes, by_seed(rows, column), scale.line(num_tasks), window=window)
+
+
+def draw_seeds(axes: Axes, seeds: pd.DataFrame, look: dict[str, Any], *, window: int) -> None:
+    """One table of curves (steps, seeds), with the arguments of its lines."""
+    if seeds.shape[1] > style.MAX_SEEDS_APART:
+        low, high = seeds.min(axis=1), seeds.max(axis=1)
+        axes.fill_between(seeds.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    elif seeds.shape[1] > 1 or window > 1:
+        axes.plot(seeds.index, seeds.to_numpy(), **look, linewidth=0.5, alpha=0.45)
+    mean = smooth(seeds.dropna().mean(axis=1), window)
+    axes.plot(smoothed_steps(mean.index, window), mean, **look)

@@ -14,20 +14,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transience.figures.captions import captions
+from transience.figures.settings import MAIN, variant_shown
 from transience.figures.style import STYLE
 from transience.files.atomic import replacing
-from transience.files.selections import main_variant
 
-FIGURES = captions() | captions("on_demand")
-NO_RUNS = pd.DataFrame({"variant": ["baseline"]})  # of a figure whose tables are all empty
+COMPARISONS = captions("comparison")
+FIGURES = captions() | COMPARISONS | captions("on_demand")
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # no times: the same bytes
 
 
-def draw(name: str, tables: Mapping[str, pd.DataFrame], *, smoothing_window: int = 1) -> Figure:
-    """Draw a figure of the sweep's main variant from (at least) the tables that it reads."""
+def draw(
+    name: str,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    variant: str = MAIN,
+    smoothing_window: int = 1,
+) -> Figure:
+    """Draw a figure from (at least) the tables that it reads: of one variant, or a comparison."""
     read = {table: tables[table] for table in FIGURES[name].reads}
-    main = main_variant(next((frame for frame in read.values() if len(frame)), NO_RUNS))
-    read = {table: frame[frame["variant"] == main] for table, frame in read.items()}
+    if name not in COMPARISONS:
+        there = {one for frame in read.values() for one in frame["variant"].unique()}
+        shown = variant_shown(variant, there)
+        read = {table: frame[frame["variant"] == shown] for table, frame in read.items()}
     function = getattr(import_module(f"transience.figures.{name}"), name)
     with matplotlib.rc_context(STYLE):
         return function(read, smoothing_window)

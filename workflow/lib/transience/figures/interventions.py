@@ -55,8 +55,10 @@ def _draw(
         of_m = known[known["num_tasks"] == num_tasks]
         shift = apart * (place - (len(scale.values) - 1) / 2)
         look = {"color": scale.colour(num_tasks), "linestyle": "none"}
-        axes.plot(of_m[column], of_m["variant"].map(height) + shift, ".", markersize=2, **look)
+        rows = [height[name] + shift for name in of_m["variant"]]
+        axes.plot(of_m[column], rows, ".", markersize=2, **look)
         mean = of_m.groupby("variant")[column].mean()
-        axes.plot(mean, mean.index.map(height) + shift, "o", markersize=3.4, **look)
+        rows = [height[name] + shift for name in mean.index]
+        axes.plot(mean, rows, "o", markersize=3.4, **look)
     axes.axvline({"gain": 0.0, "preserved": 0.0, "cost": 1.0}[column], color="black", linewidth=0.6)
     axes.margins(x=0.06)

@@ -5,12 +5,6 @@ import pandas as pd
 from transience.files.tables import RUN_KEYS
 
 
-def main_variant(frame: pd.DataFrame) -> str:
-    """The variant that figures show: `baseline`, or the first by name where there is none."""
-    variants = sorted(frame["variant"].unique())
-    return "baseline" if "baseline" in variants else variants[0]
-
-
 def mean_over_positions(frame: pd.DataFrame, distribution: str) -> pd.DataFrame:
     """Rows of an evaluation or predictors table for one distribution, mean over positions."""
     return frame[(frame["distribution"] == distribution) & frame["position"].isna()]

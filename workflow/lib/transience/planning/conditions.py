@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from transience.figures.settings import MAIN
 from transience.model.settings import ModelSettings
 from transience.settings import in_steps
 from transience.training.phases import bounds, kept_steps
@@ -217,6 +218,13 @@ def _probe_fits_a_row(num_sequences: int, num_examples: int) -> Iterator[Problem
         most = f"at most {LARGEST_ROW // num_examples} sequences"
         row = "as a Parquet row holds 2^31 - 1 predictions"
         yield "probe.num_sequences", f"{most}, {row}", num_sequences
+
+
+@_condition("figures.variant", "family.variants")
+def _shown_variant_is_there(chosen: str, variants: dict[str, Any]) -> Iterator[Problem]:
+    if variants and chosen not in (MAIN, *variants):
+        listed = ", ".join(variants)
+        yield "figures.variant", f"{MAIN}, or a variant of this sweep ({listed})", chosen
 
 
 @_condition("figures.smoothing_window")

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin
 
 from transience.command.inputs import OF_THE_LLC
 from transience.errors import InputError
+from transience.figures.settings import variant_shown
 from transience.planning import conditions, schema
 from transience.planning.settings import Overrides
 from transience.planning.yaml_files import DEFAULTS, load
@@ -32,12 +33,15 @@ def completed(
 ) -> Config:
     """A configuration with every key, defaults filled in; InputError has all problems.
 
-    `.inf` becomes the text inf and a number a float, so that equal settings are equal as JSON. For
-    ``written`` and ``memory`` see `validate`.
+    `.inf` becomes the text inf and a number a float, so that equal settings are equal as JSON, and
+    `figures.variant` a name. For ``written`` and ``memory`` see `validate`.
     """
     if lines := validate(config, written=written, memory=memory):
         raise InputError("\n".join(lines))
-    return _filled(_with_inf_as_text(config))
+    filled = _filled(_with_inf_as_text(config))
+    figures = filled["figures"]
+    figures["variant"] = variant_shown(figures["variant"], filled["variants"])
+    return filled
 
 
 def validate(

@@ -15,6 +15,8 @@ from transience.report.page import render
 def main() -> None:
     """Write the report page of a sweep; tables and figures are known by their file names.
 
+    Figures stand in the folder `figures` beside the report.
+
     A figure that is not there is named at its head, with the log that says why.
     """
     parser = flags.parser(main.__doc__)
@@ -25,13 +27,15 @@ def main() -> None:
     args = parser.parse_args()
     tables = {path.stem: read_table(path, path.stem) for path in args.tables}
     metadata = {path.stem: read_metadata(path) for path in args.tables}
-    there = [path for path in args.figures if path.is_file() and path.stem not in args.not_drawn]
-    figures = {path.stem: path.read_bytes() for path in there}
+    folder = args.report.parent / "figures"
+    named = {path.relative_to(folder).with_suffix("").as_posix(): path for path in args.figures}
+    there = {name: path for name, path in named.items() if path.is_file()}
+    figures = {name: there[name].read_bytes() for name in there.keys() - {*args.not_drawn}}
     page = render(
         tables,
         figures,
         json.loads(args.configuration.read_text(encoding="utf-8")),
-        missing=missing_figures(figures, args.figure_logs),
+        missing=missing_figures([*named], figures, args.figure_logs),
         provenance=origins(metadata, tables),
         stages=stage_times(args.benchmarks_dir) if args.benchmarks_dir else (),
     )

@@ -11,8 +11,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from transience.figures.curves import smooth
+from transience.figures.settings import MAIN, variant_shown
 from transience.figures.style import RIDGE_COLOUR, DiversityScale
-from transience.files.selections import main_variant, mean_over_positions
+from transience.files.selections import mean_over_positions
 from transience.problem.diversity import symbol
 
 MAX_CHECKPOINTS = 7_000  # of all runs together, about 40 bytes each
@@ -28,11 +29,16 @@ class Look(NamedTuple):
 
 
 def explorer(
-    tables: Mapping[str, pd.DataFrame], window: int, *, max_checkpoints: int = MAX_CHECKPOINTS
+    tables: Mapping[str, pd.DataFrame],
+    window: int,
+    *,
+    first: str = MAIN,
+    max_checkpoints: int = MAX_CHECKPOINTS,
 ) -> dict[str, Any]:
     """A plane for each (variant, seed): its runs, predictors and explained variance.
 
-    Lines are smoothed over `window` checkpoints as in the figures, points never.
+    Those of the variant ``first`` come first. Lines are smoothed over `window` checkpoints as in
+    the figures, points never.
 
     Sweeps with more than `max_checkpoints` keep every run's first and last checkpoint and t_crit,
     and of the others so many as fit, evenly by rank. `shown` and `of` count what is left of all.
@@ -41,11 +47,11 @@ def explorer(
     look = Look(DiversityScale.of(points["num_tasks"]), window)
     total = int(points["predictor"].isna().sum())
     share = min(1.0, max_checkpoints / max(total, 1))
-    main = main_variant(points)
-    groups = sorted(points.groupby(["variant", "seed"]), key=lambda g: (g[0][0] != main, g[0]))
+    shown = variant_shown(first, points["variant"].unique())
+    groups = sorted(points.groupby(["variant", "seed"]), key=lambda g: (g[0][0] != shown, g[0]))
     planes = [_plane(tables, *name, group, look, share) for name, group in groups]
-    shown = sum(len(run["steps"]) for plane in planes for run in plane["runs"])
-    return {"planes": planes, "ridge": RIDGE_COLOUR, "shown": shown, "of": total}
+    kept = sum(len(run["steps"]) for plane in planes for run in plane["runs"])
+    return {"planes": planes, "ridge": RIDGE_COLOUR, "shown": kept, "of": total}
 
 
 def _plane(

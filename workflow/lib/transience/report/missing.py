@@ -1,19 +1,19 @@
 """Which figures the report lacks, and why: it is made of what there is, and says what is not."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-
-from transience.figures.captions import captions
 
 LONGEST = 300  # characters of an error
 
 
-def missing_figures(drawn: Collection[str], logs: Path | None = None) -> dict[str, str]:
-    """Why each figure that was not drawn is missing: a sentence by its name.
+def missing_figures(
+    expected: Sequence[str], drawn: Collection[str], logs: Path | None = None
+) -> dict[str, str]:
+    """Why each figure that was not drawn is missing: a sentence by its place below `figures`.
 
     `logs` is the folder with a log for each, in which its command says what is wrong.
     """
-    return {name: _why(logs and logs / f"{name}.log") for name in captions() if name not in drawn}
+    return {name: _why(logs and logs / f"{name}.log") for name in expected if name not in drawn}
 
 
 def _why(log: Path | None) -> str:

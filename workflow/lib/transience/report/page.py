@@ -1,6 +1,5 @@
 """The page: the template of workflow/report, filled."""
 
-import base64
 import math
 import re
 from collections import Counter
@@ -14,16 +13,17 @@ from markupsafe import Markup, escape
 
 from transience.complexity.limits import FLAGS
 from transience.complexity.summary import LLC_IS_OFF, llc_by_checkpoint
-from transience.figures.captions import PAGE, captions, filled
-from transience.files.selections import main_variant, of_last_step
+from transience.figures.captions import PAGE, of_sweep
+from transience.figures.settings import variant_shown
+from transience.files.selections import of_last_step
 from transience.planning.configuration import runs as configured_runs
-from transience.planning.configuration import variant_settings
 from transience.problem.diversity import symbol
 from transience.report.explorer import as_script, explorer
 from transience.report.headline import headline, main_result, missing_runs, warnings
 from transience.report.missing import missing_figures
+from transience.report.pictures import pictures
 
-SCRIPTS = ("explorer.js", "sorting.js")
+SCRIPTS = ("variants.js", "explorer.js", "sorting.js")
 VERDICTS = ("holds", "fails", "not testable")
 ACRONYMS = {"ood": "OOD", "llc": "LLC", "pc1": "PC1", "pc2": "PC2", "dmmse": "dMMSE"}
 MISSING = "–"
@@ -38,37 +38,47 @@ def render(
     missing: Mapping[str, str] | None = None,
     stages: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Write the page: tables, PNG files of `captions` or why one is missing, and whence it came."""
-    runs = tables["transient_ridge"]
-    variant = main_variant(runs)
-    shown, settings = runs[runs["variant"] == variant], variant_settings(config, variant)
-    verdicts = Counter(tables["claims"]["verdict"])
+    """Write the page: tables, PNG files of `of_sweep` or why one is missing, and whence it came."""
+    variants = config["variants"]
+    shown = variant_shown(config["figures"]["variant"], variants)
+    order = [shown, *sorted(variant for variant in variants if variant != shown)]
     estimates = llc_by_checkpoint(tables["llc"])
-    smoothing = settings["figures"]["smoothing_window"]
-    trajectories = explorer(tables, smoothing)
+    smoothing = config["figures"]["smoothing_window"]
+    trajectories = explorer(tables, smoothing, first=shown)
+    missing = missing_figures(of_sweep(config), figures) | dict(missing or {})
     template = _environment().get_template("template.html")
     return template.render(
         experiment=config["experiment"],
-        variant=variant,
-        num_variants=runs["variant"].nunique(),
-        title=headline(shown),
-        main_result=main_result(shown),
+        shown=shown,
+        versions={variant: _version(tables, variant) for variant in order},
         warnings=[*missing_runs(tables, configured_runs(config)), *warnings(estimates)],
-        verdicts=", ".join(f"{verdict}: {verdicts[verdict]}" for verdict in VERDICTS),
         claims=tables["claims"].to_dict("records"),
-        runs=runs.to_dict("records"),
+        runs=tables["transient_ridge"].to_dict("records"),
         llc=of_last_step(estimates).to_dict("records"),
         llc_is_off=LLC_IS_OFF,
         configuration=config,
         provenance=provenance,
         stages=stages,
-        figures=[(name, filled(name, settings), figures.get(name)) for name in captions()],
-        missing=missing_figures(figures) | dict(missing or {}),
+        figures=pictures(config, figures, missing),
         explorer=trajectories,
         smoothing=smoothing,
         explorer_data=as_script(trajectories),
         scripts=[Markup((PAGE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
     )
+
+
+def _version(tables: dict[str, pd.DataFrame], variant: str) -> dict[str, str]:
+    """What the page says of one variant, in words."""
+    runs, claims = (
+        table[table["variant"] == variant]
+        for table in (tables["transient_ridge"], tables["claims"])
+    )
+    verdicts = Counter(claims["verdict"])
+    return {
+        "title": headline(runs),
+        "main_result": main_result(runs),
+        "verdicts": ", ".join(f"{verdict}: {verdicts[verdict]}" for verdict in VERDICTS),
+    }
 
 
 def _environment() -> jinja2.Environment:
@@ -82,7 +92,6 @@ def _environment() -> jinja2.Environment:
         "title_words": title_words,
         "flags": lambda text: ", ".join(FLAGS[flag] for flag in text.split(",") if flag),
         "decimals": lambda x, n: MISSING if math.isnan(x) else f"{x:,.{n}f}",
-        "base64": lambda content: base64.b64encode(content).decode(),
         "yaml": lambda config: yaml.safe_dump(
             config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
         ),

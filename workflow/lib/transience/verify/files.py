@@ -16,7 +16,7 @@ import pandas as pd
 
 from transience.command.inputs import OF_THE_LLC
 from transience.errors import InputError
-from transience.figures.captions import captions
+from transience.figures.captions import captions, of_sweep
 from transience.files.checkpoints import CheckpointReader
 from transience.files.tables import LIST, read_metadata, read_table, schemas
 from transience.model.settings import ModelSettings
@@ -112,7 +112,7 @@ def declared(folder: Path, runs: Sequence[Run], config: Config) -> list[Path]:
     in_sweep, in_runs = names(config)
     figures = [
         folder / f"figures/{name}.{kind}"
-        for name in [*captions(), *captions("on_demand")]
+        for name in [*of_sweep(config), *captions("on_demand")]
         for kind in ("png", "pdf")
     ]
     tables = [folder / f"tables/{name}.parquet" for name in in_sweep]
