@@ -317,9 +317,12 @@ def test_the_sweep_of_the_paper() -> None:
 
 def test_the_readme_shows_real_messages() -> None:
     text = (CONFIG / "README.md").read_text(encoding="utf-8")
-    example, mistaken = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    *examples, mistaken = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (messages,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
-    assert configuration.validate(yaml.safe_load(example)) == []
+    for example in examples:  # some are a part of a file
+        assert (
+            configuration.validate({"experiment": "e", "sweep": {}} | yaml.safe_load(example)) == []
+        )
     assert configuration.validate(yaml.safe_load(mistaken)) == messages.splitlines()
 
 
