@@ -29,7 +29,7 @@ RUN_RULES = ("train", "evaluate", "llc", "llc_curve", "indicators")
 
 
 def with_runs(number: int, variants: int = 1) -> dict[str, int]:
-    several = {"figure": 13, "figure_of_variant": 12 * (variants - 1)} if variants > 1 else {}
+    several = {"figure": 15, "figure_of_variant": 12 * (variants - 1)} if variants > 1 else {}
     return SWEEP | dict.fromkeys(RUN_RULES, number) | several
 
 
@@ -139,7 +139,7 @@ OFF = ("checkpoints: [0.3, final]", "checkpoints: []")
 
 def test_no_job_of_an_llc_that_is_off_is_planned(project):
     project.edit("config/smoke.yaml", *OFF)
-    expected = with_runs(RUNS) | {"collect": 4, "no_llc": 1}
+    expected = with_runs(RUNS) | {"collect": 5, "no_llc": 1}
     del expected["llc"], expected["llc_curve"]
     assert project.planned() == expected
 

@@ -48,7 +48,8 @@ def test_no_table_is_undeclared(results):
     assert {path.stem for path in (results / "tables").iterdir()} == set(OF_SWEEP)
     for run in RUNS:
         files = {path.name for path in (results / "runs/baseline" / run).iterdir()}
-        assert files == {"checkpoints.safetensors", *(f"{name}.parquet" for name in OF_RUNS)}
+        kept = {"checkpoints.safetensors", "states.safetensors"}
+        assert files == kept | {f"{name}.parquet" for name in OF_RUNS}
 
 
 @pytest.mark.parametrize("run", RUNS)
