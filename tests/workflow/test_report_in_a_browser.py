@@ -1,5 +1,6 @@
 """The report of the smoke sweep as a reader meets it: opened offline in Chromium, and used."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_up import made_up_sweep, side_by_side
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from transience.files.selections import mean_over_positions
 from transience.files.tables import read_table
+from transience.planning.configuration import completed
+from transience.report.page import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 FLAGS = [
@@ -191,6 +195,69 @@ def test_it_works_with_a_finger_on_a_phone(opened: Open) -> None:
     only(page, "1")
     page.locator("#explorer .star").tap()
     assert page.locator("#explorer-tip").inner_text().startswith("M = 1, seed 0\nstep 300")
+
+
+# Variants
+
+
+@pytest.fixture
+def variants_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """A page of two made-up variants, in which nothing may go wrong."""
+    deep = made_up_sweep([1.0, math.inf], 1)
+    tables = side_by_side(baseline=made_up_sweep([1.0, 8.0, math.inf], 2), deep=deep)
+    written = {"sweep": {"num_tasks": [1, 8, "inf"]}, "variants": {"baseline": {}, "deep": {}}}
+    config = completed({"experiment": "made-up"} | written)
+    (tmp_path / "report.html").write_text(render(tables, {}, config, provenance={}), "utf-8")
+    contexts, said = [], []
+
+    def open_page(viewport: dict[str, int] = WIDE, **options: Any) -> Page:
+        contexts.append(browser.new_context(viewport=viewport, offline=True, **options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((tmp_path / "report.html").as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def shown_of(page: Page) -> set[str | None]:
+    """The variants of which anything is to be seen."""
+    parts = page.locator("[data-variant]:visible").all()
+    return {part.get_attribute("data-variant") for part in parts}
+
+
+def test_a_variant_is_chosen_for_the_whole_page(variants_page: Open) -> None:
+    page = variants_page()
+    runs = page.locator("table.numbers", has_text="Deflection").locator("tbody tr:visible")
+    assert shown_of(page) == {"baseline"}
+    assert (runs.count(), page.locator("#explorer .path").count()) == (6, 3)
+    page.get_by_label("Variant", exact=True).select_option("deep")
+    assert shown_of(page) == {"deep"}
+    assert (runs.count(), page.locator("#explorer .path").count()) == (2, 2)
+    assert page.locator("#explorer-seed option").count() == 1
+    for section in ("h1", "p.result", ".claims tbody tr"):
+        assert page.locator(f"{section}:visible").count() == {".claims tbody tr": 3}.get(section, 1)
+    page.get_by_label("Variant", exact=True).select_option("baseline")
+    assert shown_of(page) == {"baseline"} and page.locator("#explorer .path").count() == 3
+
+
+def test_the_choice_stays_in_sight_and_fits_a_phone(variants_page: Open) -> None:
+    page = variants_page(PHONE)
+    page.evaluate("document.getElementById('glossary').scrollIntoView()")
+    assert page.locator("#variant").evaluate("e => e.getBoundingClientRect().top") >= 0
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.emulate_media(media="print")
+    assert page.locator("#variant").is_hidden()
+
+
+def test_without_scripts_one_variant_is_shown(variants_page: Open) -> None:
+    page = variants_page(java_script_enabled=False)
+    assert shown_of(page) == {"baseline"}
+    assert page.locator("#variant").is_hidden()
 
 
 # The page

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from made_up import Tables, made_up_sweep, side_by_side
 
-from transience.figures.captions import PAGE, captions, of_sweep
+from transience.figures.captions import MOST_OTHERS, PAGE, captions, of_sweep
 from transience.report import page as report
 
 CONFIG = yaml.safe_load((PAGE.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))
@@ -186,6 +186,19 @@ def test_one_variant_needs_no_choice(tables: Tables) -> None:
     html = render(tables)
     assert 'id="variant"' not in html and "data-variant=" not in html
     assert captions("comparison")["variants"].title not in Page(html).text
+
+
+def test_of_many_variants_the_page_says_how_to_draw_the_figures(tables: Tables) -> None:
+    names = [f"v{number}" for number in range(MOST_OTHERS + 1)]
+    config = CONFIG | {"variants": {name: {} for name in ["baseline", *names]}}
+    html = render(side_by_side(*names, baseline=tables), config)
+    page = Page(html)
+    assert len(page.all("figure")) == len(captions()) + len(captions("comparison"))
+    for variant in names:
+        for name in captions():
+            assert page.text.count(f"on demand: results/laptop/figures/{variant}/{name}.png.") == 1
+    assert page.text.count("on demand:") == len(names) * len(captions())
+    assert "This report is not complete" not in page.text
 
 
 def test_a_missing_figure_of_a_variant_is_named(tables: Tables) -> None:

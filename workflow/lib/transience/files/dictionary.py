@@ -15,7 +15,7 @@ the tables and figures of sweeps that we ran.
 |---|---|
 | `runs/<variant>/M<num_tasks>_seed<seed>/` | checkpoints and tables of one run |
 | `tables/` | tables of the sweep: those of all runs in one, and those computed from them |
-| `figures/` | every figure as PNG and PDF |
+| `figures/` | every figure as PNG and PDF; those of other variants in `figures/<variant>/` |
 | `report.html` | the page to read first |
 | `config.json` | the effective configuration |
 | `logs/`, `benchmarks/` | log, time and memory of every job |
