@@ -34,7 +34,6 @@ class Preconditioner:
     curvatures: torch.Tensor  # θ_i (k,)
     pace: float  # a: curvature whose pace the directions are slowed down to
     h_star: float
-    spread: float = 1.0  # variance of a start along all others, in units of 1/γ; 1 if they are flat
 
     @classmethod
     def of(cls, spectrum: Spectrum, h_star: float) -> Preconditioner:
@@ -42,8 +41,7 @@ class Preconditioner:
         pace = STIFF * h_star
         stiff = spectrum.values > pace
         directions = spectrum.vectors[stiff.to(spectrum.vectors.device)]
-        spread = _spread(spectrum.values[~stiff], spectrum.weights[~stiff], h_star)
-        return cls(directions, spectrum.values[stiff].to(directions), pace, h_star, spread)
+        return cls(directions, spectrum.values[stiff].to(directions), pace, h_star)
 
     @cached_property
     def factors(self) -> torch.Tensor:
@@ -65,25 +63,13 @@ class Preconditioner:
         """A state to begin a chain from, near to its stationary distribution, w* + … (…, P).
 
         Along u_i its variance is that of the quadratic posterior, 1/(nβ θ_i + γ). The other
-        directions have curvatures from 0 to a; with one variance for all, the loss begins where
-        it tends (`_spread`).
+        directions have curvatures from 0 to a: theirs is in the middle (geometrically), at most
+        a factor √(`STIFF` + 1) off.
         """
-        others = self.spread / scales.gamma  # variance
+        others = 1 / math.sqrt(scales.gamma * (scales.nbeta * self.pace + scales.gamma))  # variance
         along = torch.rsqrt(scales.nbeta * self.curvatures + scales.gamma) - math.sqrt(others)
         parts = (normal @ self.directions.T) * along
         return anchor + math.sqrt(others) * normal + parts @ self.directions
-
-
-def _spread(values: torch.Tensor, weights: torch.Tensor, h_star: float) -> float:
-    """Variance, in units of 1/γ, with which Σ h v is that of the posterior, Σ h/(1 + |h|/h*).
-
-    The sums are over directions of curvature up to a, by quadrature. Within what curvatures from a
-    to 0 have, where noise leaves the sums to chance.
-    """
-    curvature = (weights * values).sum().item()
-    excess = (weights * values / (1 + values.abs() / h_star)).sum().item()
-    least = 1 / (STIFF + 1)
-    return min(max(excess / curvature, least), 1.0) if curvature > 0 else 1.0
 
 
 @dataclass(frozen=True)
