@@ -2,28 +2,6 @@
 # from its last saved state in results/<experiment>/.resume/. A branch begins where its parent's state
 # was kept.
 
-PARENTS = {
-    variant: variant_settings(config, variant)["training"]["branch"]
-    for variant in config["variants"]
-}
-
-
-def parent_files(wildcards) -> dict[str, str]:
-    """Inputs of a training: none, but for a branch."""
-    branch = PARENTS[wildcards.variant]
-    if not branch:
-        return {}
-    run = "results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/"
-    parent = run.format(**dict(wildcards) | {"variant": branch["variant"]})
-    files = {
-        "parent_checkpoints": parent + "checkpoints.safetensors",
-        "parent_states": parent + "states.safetensors",
-        "parent_training": parent + "training.parquet",
-    }
-    if isinstance(branch.get("step"), str):
-        files["branch_point"] = run.format(**wildcards) + "branch_point.parquet"
-    return files
-
 
 rule train:
     input:

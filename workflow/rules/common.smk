@@ -29,7 +29,7 @@ JOB_PATHS = f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflo
 if not workflow.deployment_settings.deployment_method:
     JOB_PATHS += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
-shell.prefix(JOB_PATHS + "exec ")
+shell.prefix(f"{JOB_PATHS}exec ")
 
 # Where jobs compute. Only who goes on a cluster gives a number of jobs besides the cores; a job there
 # is told what was decided here. On this machine jobs on GPUs take turns (--resources gpu=2: two).
@@ -103,6 +103,30 @@ def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> di
         return shlex.join(words)
 
     return {"cfg": cfg, "code": code, "flags": flags}
+
+
+# Where runs of each variant begin in the course of another one's; empty for those that don't.
+PARENTS = {
+    variant: variant_settings(config, variant)["training"]["branch"]
+    for variant in config["variants"]
+}
+
+
+def parent_files(wildcards) -> dict[str, str]:
+    """Inputs of a training: none, but for a branch."""
+    branch = PARENTS[wildcards.variant]
+    if not branch:
+        return {}
+    run = f"M{wildcards.num_tasks}_seed{wildcards.seed}"
+    runs = f"results/{wildcards.experiment}/runs"
+    files = {
+        "parent_checkpoints": f"{runs}/{branch['variant']}/{run}/checkpoints.safetensors",
+        "parent_states": f"{runs}/{branch['variant']}/{run}/states.safetensors",
+        "parent_training": f"{runs}/{branch['variant']}/{run}/training.parquet",
+    }
+    if isinstance(branch.get("step"), str):
+        files["branch_point"] = f"{runs}/{wildcards.variant}/{run}/branch_point.parquet"
+    return files
 
 
 def checkpoints_to_calibrate(wildcards) -> str:
