@@ -4,6 +4,7 @@ A field says its type, range and unit, and the text below it what it means. The 
 configuration stand in config/config.yaml. None of these modules imports torch: Snakemake reads all.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -52,3 +53,9 @@ Diversity = Annotated[int, Field(ge=1)]
 def in_steps(moment: int | float, num_steps: int) -> int:
     """A step, or a share of ``num_steps`` as one."""
     return round(moment * num_steps) if isinstance(moment, float) else moment
+
+
+def main_variant(names: Iterable[str]) -> str:
+    """The variant that stands for a sweep: `baseline`, or the first by name where there is none."""
+    names = [*names]
+    return "baseline" if "baseline" in names else min(names, default="baseline")

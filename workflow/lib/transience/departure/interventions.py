@@ -24,7 +24,7 @@ was possible is told by the front (`pareto`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
+from transience.settings import main_variant
 from transience.training.phases import bounds
 from transience.training.settings import PhaseSettings, TrainingSettings
 
@@ -111,12 +112,6 @@ def interventions_table(
         keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
         rows.append(keys | {"control": control} | what | compared(path, other, what))
     return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
-
-
-def main_variant(names: Iterable[str]) -> str:
-    """The variant that those without a parent are compared with: `baseline`, or the first."""
-    names = sorted(names)
-    return "baseline" if "baseline" in names else names[0]
 
 
 def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from transience.settings import Settings, key
+from transience.settings import Settings, key, main_variant
 
 MAIN = "main"
 
@@ -25,4 +25,4 @@ def variant_shown(chosen: str, names: Iterable[str]) -> str:
     names = [*names]
     if chosen != MAIN or chosen in names:
         return chosen
-    return "baseline" if "baseline" in names else min(names, default="baseline")
+    return main_variant(names)
