@@ -10,6 +10,7 @@ rule train:
         checkpoints="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/checkpoints.safetensors",
         states="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/states.safetensors",
         training="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/training.parquet",
+        signals="results/{experiment}/runs/{variant}/M{num_tasks}_seed{seed}/signals.parquet",
     log:
         "results/{experiment}/logs/train/{variant}_M{num_tasks}_seed{seed}.log",
     benchmark:

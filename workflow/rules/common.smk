@@ -123,6 +123,7 @@ def parent_files(wildcards) -> dict[str, str]:
         "parent_checkpoints": f"{runs}/{branch['variant']}/{run}/checkpoints.safetensors",
         "parent_states": f"{runs}/{branch['variant']}/{run}/states.safetensors",
         "parent_training": f"{runs}/{branch['variant']}/{run}/training.parquet",
+        "parent_signals": f"{runs}/{branch['variant']}/{run}/signals.parquet",
     }
     if isinstance(branch.get("step"), str):
         files["branch_point"] = f"{runs}/{wildcards.variant}/{run}/branch_point.parquet"

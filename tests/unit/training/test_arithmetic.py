@@ -95,7 +95,8 @@ def test_trainings_in_turn_keep_each_its_precision(process, spy, as_on_a_gpu):
         for training, expected in zip(taking_turns, names.values(), strict=True):
             next(training)
             assert seen() == process
-            assert spy == [("labels", "highest", False), ("gradient", expected, False)]
+            # Once more for the signals of a step that is logged, such as the first.
+            assert {*spy} == {("labels", "highest", False), ("gradient", expected, False)}
             spy.clear()
 
 

@@ -17,6 +17,7 @@ from transience.files.tables import read_table, write_table
 LIBRARY = Path(__file__).parents[3] / "workflow" / "lib"
 SETTINGS = {"experiment": "test", "task": TASK, "model": MODEL}
 RUN = ["--num-tasks", "4", "--seed", "1", "--device", "cpu"]
+FILES = ("checkpoints", "states", "training", "signals")
 STEPS = {"linear_every": 10, "logarithmic_count": 4}
 
 
@@ -25,7 +26,7 @@ def train(
 ) -> subprocess.CompletedProcess:
     checkpoints = STEPS | {"states": list(states)}
     settings = SETTINGS | {"training": TRAINING | training, "checkpoints": checkpoints}
-    outputs = {name: folder / f"{variant}.{name}" for name in ("checkpoints", "states", "training")}
+    outputs = {name: folder / f"{variant}.{name}" for name in FILES}
     words = ["--variant", variant, *RUN, "--settings", json.dumps(settings)]
     words += ["--state-dir", str(folder / f"{variant}.state")]
     for name, path in outputs.items():
@@ -40,9 +41,8 @@ def train(
 
 def branch(folder: Path, variant: str, step, *flags: str, **changes):
     """A branch of the run `parent` in the folder."""
-    names = ("checkpoints", "states", "training")
     words = [
-        word for name in names for word in (f"--parent-{name}", str(folder / f"parent.{name}"))
+        word for name in FILES for word in (f"--parent-{name}", str(folder / f"parent.{name}"))
     ]
     of_branch = {"variant": "parent", "step": step} | changes.pop("branch", {})
     return train(folder, variant, *words, *flags, branch=of_branch, **changes)
@@ -62,7 +62,10 @@ def rows(path: Path) -> dict[int, torch.Tensor]:
 
 
 def log(path: Path) -> pd.DataFrame:
-    return read_table(path, "training").drop(columns=["variant", "seconds"])
+    training = read_table(path, "training").drop(columns=["variant", "seconds"])
+    return training.merge(
+        read_table(path.with_suffix(".signals"), "signals").drop(columns="variant")
+    )
 
 
 def test_states_are_kept_where_that_was_asked_for(folder):

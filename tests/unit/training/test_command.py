@@ -32,6 +32,7 @@ def command(folder: Path, checkpoints=None, **training) -> list[str]:
     flags += ["--checkpoints", str(folder / "c.safetensors")]
     flags += ["--states", str(folder / "s.safetensors")]
     flags += ["--training", str(folder / "t.parquet")]
+    flags += ["--signals", str(folder / "g.parquet")]
     return [sys.executable, "-m", "transience.training", *FLAGS, *flags]
 
 

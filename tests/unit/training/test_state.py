@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 def a_state() -> TrainingState:
     state = TrainingState.initial(torch.arange(5.0))
     state.step, state.seconds, state.sequences = 7, 1.5, 112
-    state.log = [(1.0, 4.0, 0.1, 2.0, 0.5, 16.0)]
+    state.log = [(1.0, 4.0, 0.1, 2.0, 0.5, 16.0, 1.0, 0.5, 0.25, 0.1, 0.01)]
     state.second_moment += 3
     return state
 

@@ -6,6 +6,9 @@ Gaussian N(0, I_D) itself. The first task of the sequence, t_1, is the root task
 task set.
 """
 
+from __future__ import annotations
+
+import copy
 import math
 from typing import Any
 
@@ -59,6 +62,12 @@ class SequenceSampler:
         self.fresh_fraction = fresh_fraction if tasks is not None else 0.0
         parts = ("inputs", "noise", "tasks", *(("fresh", "new") if self.fresh_fraction else ()))
         self.generators = {part: torch.Generator(device) for part in parts}
+
+    def twin(self) -> SequenceSampler:
+        """The same distribution, and tasks where these have wandered, but generators of its own."""
+        twin = copy.copy(self)
+        twin.generators = {part: torch.Generator(self.device) for part in self.generators}
+        return twin
 
     def seed(self, seed: int, *stream: str | int) -> None:
         """Let the next draw be that of a stream."""

@@ -3,6 +3,7 @@
 - `train`: the front door, Adam on fresh sequences from q_M, step by step
 - `step`: one optimiser step, which a GPU can replay
 - `arithmetic`: how a GPU may round the products of a step
+- `signals`: what a batch tells beside ideal predictors, and how much gradients vary
 - `self_check`: a compiled step against the definition, before a training trusts it
 - `phases`: parts of a training in which something is otherwise
 - `branch`: a training that begins in the course of another one

@@ -24,11 +24,14 @@ from transience.training.branch import Parent
 from transience.training.kept import Kept
 from transience.training.phases import kept_steps
 from transience.training.settings import CheckpointSettings, TrainingSettings
-from transience.training.state import LOG_COLUMNS, TrainingState
+from transience.training.state import LOG_COLUMNS, SIGNAL_COLUMNS, TRAINING_COLUMNS, TrainingState
 from transience.training.train import drifts, train
 
 # Files of another run, which a branch begins from.
-OF_PARENT = ("parent_checkpoints", "parent_states", "parent_training", "branch_point")
+OF_PARENT = (
+    *("parent_checkpoints", "parent_states", "parent_training", "parent_signals"),
+    "branch_point",
+)
 
 
 class TrainingReads(flags.Reads):
@@ -47,7 +50,7 @@ def main() -> None:
         "--state-dir", type=Path, required=True, help="folder of its state, removed at the end"
     )
     parser.add_argument("--save-state-every", type=float, default=60.0, metavar="SECONDS")
-    flags.add_files(parser, "checkpoints", "states", "training")
+    flags.add_files(parser, "checkpoints", "states", "training", "signals")
     for name in OF_PARENT:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE")
     args = parser.parse_args()
@@ -64,8 +67,10 @@ def main() -> None:
     kept = Kept.of(folder, run, steps, metadata)
     state = kept.state(run, device, parent)
     _train(kept, state, run, settings, start, args.save_state_every)
-    frame = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
-    write_table(args.training, "training", frame.assign(**run.keys), metadata)
+    log = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
+    write_table(args.training, "training", log[[*TRAINING_COLUMNS]].assign(**run.keys), metadata)
+    told = log[["step", "batch_loss", *SIGNAL_COLUMNS]]
+    write_table(args.signals, "signals", told.assign(**run.keys), metadata)
     args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
     kept.states.finish(args.states)
     kept.checkpoints.finish(args.checkpoints)

@@ -11,7 +11,7 @@ import torch
 
 from transience.errors import InputError
 from transience.files.checkpoints import CheckpointReader
-from transience.files.tables import read_table
+from transience.files.tables import RUN_KEYS, read_table
 from transience.run import Run
 from transience.settings import in_steps
 from transience.training.settings import BranchSettings
@@ -31,8 +31,9 @@ class Parent:
     def of(cls, run: Run, branch: BranchSettings, files: Mapping[str, Path]) -> Parent | None:
         """The parent of a run; None for one that is no branch.
 
-        ``files`` are its `checkpoints`, `states` and `training`, and the `branch_point` if that is
-        told in words. InputError if they are another's, or have no state where it is to be left.
+        ``files`` are its `checkpoints`, `states`, `training` and `signals`, and the `branch_point`
+        if that is told in words. InputError if they are another's, or have no state where it is to
+        be left.
         """
         if not branch.variant:
             return None
@@ -50,7 +51,8 @@ class Parent:
                 f"{states.path}: expected the state of step {step}, at which {run.variant} leaves "
                 f"{branch.variant}; found those of {', '.join(map(str, states.steps)) or 'none'}"
             )
-        log = read_table(files["training"], "training")
+        log, signals = (read_table(files[name], name) for name in ("training", "signals"))
+        log = log.merge(signals, on=[*RUN_KEYS, "step", "batch_loss"])
         return cls(checkpoints, states, log[log["step"] <= step], step)
 
     @property
@@ -68,14 +70,15 @@ class Parent:
         vector = self.checkpoints.parameters(self.checkpoints.steps.index(self.step))
         moments = self.states.parameters(self.states.steps.index(self.step))
         first, second = moments.to(device).chunk(2)
-        rows = [tuple(row) for row in self.log[list(LOG_COLUMNS)].to_numpy().tolist()]
-        seconds, sequences = rows[-1][-2:] if rows else (0.0, 0)
+        log = self.log[list(LOG_COLUMNS)]
+        rows = [tuple(row) for row in log.to_numpy().tolist()]
+        seconds, sequences = log[["seconds", "sequences"]].iloc[-1] if rows else (0.0, 0)
         return TrainingState(
             step=self.step,
             vector=vector.to(device).clone(),
             first_moment=first.clone(),
             second_moment=second.clone(),
-            seconds=seconds,
+            seconds=float(seconds),
             sequences=int(sequences),
             log=rows,
         )

@@ -8,7 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from transience.files.atomic import replacing
 
-LOG_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds", "sequences")
+# What is logged of a step goes to two tables: how training went, and what its batches told.
+TRAINING_COLUMNS = ("step", "batch_loss", "learning_rate", "gradient_norm", "seconds", "sequences")
+SIGNAL_COLUMNS = ("ridge_loss", "dmmse_loss", "projection", "residual", "gradient_variance")
+LOG_COLUMNS = (*TRAINING_COLUMNS, *SIGNAL_COLUMNS)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from transience.run import Run
 from transience.training.cuda_graph import Replayed
 from transience.training.phases import Segment, learning_rate, segments
 from transience.training.settings import PhaseSettings, TrainingSettings
+from transience.training.signals import Signals
 from transience.training.state import TrainingState
 from transience.training.step import Step, decay_of, loss_and_gradient
 
@@ -47,7 +48,10 @@ def train(
         step = _step(state, run, settings, segment, compiled)
         launch = Replayed(step, step.batches.generators.values()) if step.vector.is_cuda else step
         walk = _walk(step.batches, run.seed, segment.phase.task_drift)
+        signals = Signals(step.batches, run, settings)
         while state.step < segment.end:
+            logged = (state.step + 1) % settings.log_every == 0 or state.step + 1 in (1, stop)
+            beside = signals.before(state) if logged else ()
             step.batches.seed(run.seed, "training", state.step)
             rate = learning_rate(state.step, settings, segment)
             step.rate.fill_(rate)
@@ -55,8 +59,9 @@ def train(
             walk(state.step)
             state.step += 1
             state.sequences += len(step.losses)
-            if state.step % settings.log_every == 0 or state.step in (1, stop):
-                _log(state, step.losses, rate, started, settings.divergence_loss)
+            if logged:
+                row = _row(state, step.losses, rate, started, settings.divergence_loss)
+                state.log.append((*row, *beside, signals.after(state)))
             yield state
 
 
@@ -109,14 +114,14 @@ def _walk(batches: SequenceSampler, seed: int, rate: float) -> Callable[[int], N
     return walk
 
 
-def _log(
+def _row(
     state: TrainingState,
     losses: torch.Tensor,
     rate: float,
     started: float,
     divergence_loss: float,
-) -> None:
-    """Add a row to the log, or raise if training diverged; waits for the device."""
+) -> tuple[float, ...]:
+    """The row of a step in the log, or raise if training diverged; waits for the device."""
     loss = losses.mean().item()
     norm = torch.linalg.vector_norm(state.vector.grad).item()
     state.seconds = time.perf_counter() - started
@@ -126,4 +131,4 @@ def _log(
             f"{norm:.4g}; expected a loss below divergence_loss = {divergence_loss:g}. "
             "Lower training.learning_rate or lengthen training.warmup_steps"
         )
-    state.log.append((state.step, loss, rate, norm, state.seconds, state.sequences))
+    return state.step, loss, rate, norm, state.seconds, state.sequences
