@@ -1,0 +1,168 @@
+"""Losses of checkpoints on test sets: from the tables of an evaluation, or measured here.
+
+While a run trains, and until it is evaluated, its checkpoints are measured on small test sets,
+drawn like those of the evaluation but smaller. What was measured is kept in a file of the watcher's
+own, so that one that is started again need not begin anew.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transience.files.atomic import replacing
+from transience.watch.rows import Rows
+
+NAMES = ("training", "gaussian", "root")  # q_M, q_inf and q_1
+
+
+@dataclass
+class Losses:
+    """Of the checkpoints of one run, as means over positions."""
+
+    source: str = ""  # whose they are: what tells one training of a run from the next
+    sequences: int = 0  # in each test set; 0: from tables
+    by_step: dict[int, list[float]] = field(default_factory=dict)  # on NAMES; relative distance
+    ridge: list[float] = field(default_factory=list)  # on NAMES
+    dmmse: list[float] = field(default_factory=list)
+
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (C,), ascending, and values (C, 4)."""
+        steps = sorted(self.by_step)
+        values = [self.by_step[step] for step in steps]
+        return np.array(steps), np.array(values, float).reshape(len(steps), 4)
+
+
+def of_tables(evaluation: Path, predictors: Path) -> Losses:
+    """From the tables of an evaluation; InputError if they are damaged."""
+    from transience.files.selections import mean_over_positions
+    from transience.files.tables import read_table
+
+    frames = read_table(evaluation, "evaluation"), read_table(predictors, "predictors")
+    of_model, of_ideal = ([mean_over_positions(one, name) for name in NAMES] for one in frames)
+    columns = [one.set_index("step")["loss"] for one in of_model]
+    near = of_model[0].set_index("step")
+    total = near["distance_to_dmmse"] + near["distance_to_ridge"]
+    columns.append(near["distance_to_dmmse"] / total.where(total > 0))
+    steps = columns[0].index
+    rows = np.stack([one.reindex(steps).to_numpy(float) for one in columns], axis=1)
+    ideal = {
+        name: [float(one[one["predictor"] == name]["loss"].iloc[0]) for one in of_ideal]
+        for name in ("ridge", "dmmse")
+    }
+    by_step = dict(zip(steps.astype(int).tolist(), rows.tolist(), strict=True))
+    return Losses("tables", 0, by_step, **ideal)
+
+
+class Tester:
+    """Measures checkpoints of runs, the latest first."""
+
+    def __init__(self, num_sequences: int, kept: Path) -> None:
+        """Test sets of so many sequences; ``kept`` is the file of what was measured."""
+        self.num_sequences, self.path = num_sequences, kept
+        self.sets: dict[str, Callable[[int], Any]] = {}
+        self.cost = 0.0  # seconds of the last checkpoint
+        self.known = self._read()
+
+    def of(self, name: str, rows: Rows) -> Losses:
+        """What was measured of a run; anew where it has been trained anew."""
+        source = f"{rows.metadata.get('created')} {rows.metadata.get('code')}"
+        known = self.known.get(name)
+        if not (known and (known.source, known.sequences) == (source, self.num_sequences)):
+            self.known[name] = Losses(source, self.num_sequences)
+            self.sets.pop(name, None)
+        return self.known[name]
+
+    def work(self, runs: Iterable[tuple[str, Rows, int]], seconds: float) -> set[str]:
+        """Measure what is new for so many seconds of processor time; names of what was measured.
+
+        ``runs`` are names, checkpoints, and the step up to which these are there. Rows that are not
+        there, or no numbers, are left.
+        """
+        waiting = []
+        for name, rows, last in runs:
+            known = self.of(name, rows).by_step
+            new = [i for i, step in enumerate(rows.steps) if step <= last and step not in known]
+            waiting += [(rank, name, rows, index) for rank, index in enumerate(reversed(new))]
+        started, measured = time.process_time(), set()
+        for _, name, rows, index in sorted(waiting, key=lambda one: one[:2]):
+            before = time.process_time()
+            if before - started + self.cost > seconds:
+                break
+            if self._measure(name, rows, index):
+                measured.add(name)
+                self.cost = time.process_time() - before
+        if measured:
+            self._write()
+        return measured
+
+    def _measure(self, name: str, rows: Rows, index: int) -> bool:
+        """Measure a checkpoint; whether it was there."""
+        import torch
+
+        from transience.evaluation.evaluate import DISTRIBUTIONS, evaluate
+        from transience.model.loss_and_gradient import LossAndGradient
+
+        try:
+            vector = rows.row(index)
+        except OSError:  # moved away meanwhile
+            return False
+        if vector is None:
+            return False
+        torch.set_num_threads(1)
+        if name not in self.sets:
+            self.sets[name] = self._sets(rows)
+        run, sets_at = self.sets[name]
+        sets, losses = sets_at(rows.steps[index]), self.known[name]
+        predict = LossAndGradient(run.architecture).predict
+        measures, _ = evaluate([torch.from_numpy(vector.copy())], sets, predict)
+        loss, to_dmmse, to_ridge = measures[0].mean(-1).T  # measures by distribution
+        total = to_dmmse[0] + to_ridge[0]
+        relative = to_dmmse[0] / total if total > 0 else np.nan
+        losses.by_step[rows.steps[index]] = [*loss.tolist(), float(relative)]
+        ideal = [sets[one] for one in DISTRIBUTIONS]
+        losses.ridge = [one.measure(one.ridge)[0].mean().item() for one in ideal]
+        losses.dmmse = [one.measure(one.dmmse)[0].mean().item() for one in ideal]
+        return True
+
+    def _sets(self, rows: Rows) -> tuple[Any, Callable[[int], Any]]:
+        """The run that checkpoints are of, and its test sets at a step."""
+        from transience.evaluation.evaluate import evaluation_sets
+        from transience.evaluation.settings import EvaluationSettings, ProbeSettings
+        from transience.model.settings import ModelSettings
+        from transience.problem.diversity import parse_num_tasks
+        from transience.problem.settings import TaskSettings
+        from transience.run import Run
+
+        said = rows.metadata
+        sections = (
+            TaskSettings(**said["settings"]["task"]),
+            ModelSettings(**said["settings"]["model"]),
+        )
+        run = Run(said["variant"], parse_num_tasks(said["num_tasks"]), said["seed"], *sections)
+        run = run.as_trained(rows)
+        size = EvaluationSettings(num_sequences=self.num_sequences)
+        probe = ProbeSettings(num_sequences=1)
+        return run, run.follow(lambda there: evaluation_sets(there, size, probe))
+
+    def _read(self) -> dict[str, Losses]:
+        """What a watcher before this one has measured; damage is measured again."""
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            known = {name: Losses(**one) for name, one in found.items()}
+            for one in known.values():
+                one.by_step = {int(step): values for step, values in one.by_step.items()}
+            return known
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _write(self) -> None:
+        with replacing(self.path) as temporary:
+            text = json.dumps({name: asdict(one) for name, one in self.known.items()})
+            temporary.write_text(text, encoding="utf-8")
