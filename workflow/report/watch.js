@@ -101,7 +101,7 @@
     const lines = plot.curves.filter(([key]) => curves[key]?.some(known));
     const constants = plot.constants.filter(([key]) => known(curves[key]));
     if (!lines.length) return `<svg viewBox="0 0 ${width} ${height}"><text x="${width / 2}"
-      y="${height / 2}" text-anchor="middle">${run.step === null ? "not begun" : "none yet"}</text></svg>`;
+      y="${height / 2}" text-anchor="middle">${run.step === null ? "not begun" : run.m === "∞" ? "none for M = ∞" : "none yet"}</text></svg>`;
     const [log, byLog] = [plot.log, !linear.checked];
     const last = run.last || Math.max(...lines.map(([key]) => steps(key).at(-1) || 1), 2);
     const first = byLog ? Math.max(1, 10 ** Math.floor(Math.log10(last / 1000))) : 0;
@@ -122,6 +122,10 @@
     for (const [value, anchor] of [[first, "start"], [last, "end"]]) {
       parts.push(`<text x="${x(value).toFixed(1)}" y="${height - 3}" text-anchor="${anchor}">${brief(value)}</text>`);
     }
+    for (const [phase, from, to] of run.bands) {
+      const edges = [from, to].map((step) => x(Math.min(last, Math.max(first, step))).toFixed(1));
+      parts.push(`<path class="band ${phase}" d="M${edges[0]} ${box.bottom}H${edges[1]}"/>`);
+    }
     for (const [key, , colour] of constants) {
       parts.push(`<path class="constant ${colour}" d="M${box.left} ${y(curves[key]).toFixed(1)}H${box.right}"/>`);
     }
@@ -136,9 +140,9 @@
       if (path && !path.includes("L")) path += "h2";
       parts.push(`<path class="${colour}" d="${path}"/>`);
     }
-    const named = lines.map(([, name]) => name).join(", ");
+    const shown = lines.map(([, name]) => name).join(", ");
     return `<svg viewBox="0 0 ${width} ${height}" role="img"><title></title>${parts.join("")}</svg>`
-      .replace("<title></title>", `<title>${escaped(`${plot.title}: ${named}`)}</title>`);
+      .replace("<title></title>", `<title>${escaped(`${plot.title}: ${shown}`)}</title>`);
   }
 
   const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -150,8 +154,16 @@
       if (!name || (run && !known(run.curves[key]))) continue;
       const entry = element(parent, "span", { class: "key" });
       element(entry, "i", { class: `${colour} ${dashes}` });
-      entry.append(name);
+      named(entry, name);
     }
+  }
+
+  // q_M with its index below the line
+  function named(parent, text) {
+    text.split(/_(M|∞|1)/).forEach((part, i) => {
+      if (i % 2) element(parent, "sub", {}, part);
+      else parent.append(part);
+    });
   }
 
   // The parts of the page
@@ -198,7 +210,7 @@
       for (const plot of data.layouts[run.layout].filter((one) => one.small)) {
         const figure = element(small, "figure", { class: "plot" });
         figure.innerHTML = svg(run, plot, 150, 92);
-        element(figure, "figcaption", {}, plot.title.replace(/ \(.\)/g, ""));
+        named(element(figure, "figcaption"), plot.title.replace(/ \(.\)/g, ""));
       }
     }
     byId("all").hidden = false;
@@ -223,9 +235,10 @@
     facts(element(box, "p", { class: "note" }), run);
     const plots = element(box, "div", { class: "plots" });
     for (const plot of data.layouts[run.layout]) {
+      if (!plot.curves.some(([key]) => run.curves[key]?.some(known))) continue;
       const figure = element(plots, "figure", { class: "plot" });
       const caption = element(figure, "figcaption");
-      element(caption, "strong", {}, plot.unit ? `${plot.title} (${plot.unit})` : plot.title);
+      named(element(caption, "strong"), plot.unit ? `${plot.title} (${plot.unit})` : plot.title);
       keys(caption, plot, run);
       figure.insertAdjacentHTML("beforeend", svg(run, plot, 480, 200));
     }

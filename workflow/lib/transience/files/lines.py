@@ -67,10 +67,13 @@ class LineWriter:
         return list(columns).index("step")
 
     def follow(self, log: Sequence[Sequence[float]]) -> None:
-        """Append the rows by which a log has grown, at most once a second."""
-        for row in log[self.told :]:
-            self.pending.append(self._row(row, _now()))
+        """Append the rows by which a log has grown; to be called often, as `add` is."""
+        self.add(log[self.told :])
         self.told = len(log)
+
+    def add(self, rows: Sequence[Sequence[float]]) -> None:
+        """Append rows, and those kept back before, at most once a second."""
+        self.pending += [self._row(row, _now()) for row in rows]
         if self.pending and time.monotonic() - self.appended >= AT_MOST_EVERY:
             self.flush()
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transience.command.entry import ends_in_one_line
 from transience.errors import InputError
 from transience.watch.budget import Budget
 from transience.watch.life import ALIVE, OVER
-from transience.watch.losses import Tester
+from transience.watch.losses import Measurer
 from transience.watch.page import Page
 from transience.watch.places import Place, places, warning
 from transience.watch.watched import Watched
@@ -26,9 +27,9 @@ ONCE = 10.0  # seconds of processor time for test losses where there is one page
 class Watch:
     """All trainings of a folder, and where they are shown."""
 
-    def __init__(self, folder: Path, page: Page, tester: Tester | None, events: object) -> None:
-        """Nothing is read before `look`; without a tester, test losses are those of tables."""
-        self.folder, self.page, self.tester, self.events = folder, page, tester, events
+    def __init__(self, folder: Path, page: Page, measurer: Measurer | None, events: object) -> None:
+        """Nothing is read before `look`; without a measurer, test losses are those of tables."""
+        self.folder, self.page, self.measurer, self.events = folder, page, measurer, events
         self.runs: dict[Place, Watched] = {}
         self.changed: set[str] = set()
 
@@ -38,30 +39,31 @@ class Watch:
         self.runs = {place: self.runs.get(place) or Watched(place) for place in found}
         self.changed |= {one.place.name for one in self.runs.values() if one.look()}
 
-    def test(self, seconds: float) -> bool:
-        """Measure checkpoints for so many seconds; whether any was."""
-        if self.tester is None:
-            return False
+    def test(self, seconds: float) -> None:
+        """Measure checkpoints for so many seconds of processor time."""
+        if self.measurer is None or seconds <= 0:
+            return
         ready = [(one, one.rows()) for one in self.runs.values()]
         by_name = {one.place.name: (one, *found) for one, found in ready if found}
         waiting = [(name, rows, last) for name, (_, rows, last) in by_name.items()]
-        measured = self.tester.work(waiting, seconds)
+        measured = self.measurer.work(waiting, seconds)
         for name, (one, rows, _) in by_name.items():
-            losses = self.tester.of(name, rows)
+            losses = self.measurer.of(name, rows)
             if name in measured or losses is not one.losses:
                 one.tested(losses)
                 self.changed.add(name)
-        return bool(measured)
 
     def write(self, every: float, *, live: bool) -> None:
         """Show them."""
         runs = [*self.runs.values()]
+        self._write_events(runs)
         note = warning(self.folder) if any(not one.place.own_lines for one in runs) else ""
         self.page.write(runs, self.changed, every=every, live=live, note=note)
-        if self.events:
-            for one in runs:
-                self.events.write(one)
         self.changed = set()
+
+    def _write_events(self, runs: list[Watched]) -> None:
+        for one in runs if self.events else ():
+            self.events.write(one)
 
     @property
     def running(self) -> int:
@@ -98,38 +100,61 @@ def main() -> None:
     os.nice(19)  # trainings come first
     folder = args.folder
     places(folder)  # or there is nothing to watch
-    own = args.out or folder / OWN
+    own = _writable(args.out or folder / OWN)
     events = _events(args.tensorboard)
-    tester = Tester(args.sequences, own / "losses.json") if args.sequences else None
-    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), tester, events)
+    measurer = Measurer(args.sequences, own / "losses.json") if args.sequences else None
+    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), measurer, events)
     with contextlib.closing(events) if events else contextlib.nullcontext(), _told() as told:
         _go_on(watch, told, args.once, args.every, args.budget / 100)
 
 
 def _go_on(watch: Watch, told: threading.Event, once: bool, every: float, share: float) -> None:
-    """Look, show and wait, again and again."""
+    """Look, show and wait, again and again; what it takes to begin is no part of the budget."""
     watch.look()
-    if once:
-        watch.test(ONCE)
-        watch.write(every, live=False)
-        print(f"Page: {watch.page.path}")
-        return
-    watch.write(every, live=True)
-    print(f"Page: {watch.page.path} (Ctrl-C ends the watch)", flush=True)
-    budget = Budget(share)
-    while not told.is_set():
-        over = watch.over
-        measured = watch.test(budget.left if not over else ONCE)
-        budget.settle(watch.running)
-        pause = budget.pause(every)
-        if watch.changed or not over:
-            watch.write(pause, live=True)
-        if over and not measured:
-            break
-        told.wait(pause)
-        watch.look()
+    if not once:
+        watch.write(every, live=True)
+        print(f"Page: {watch.page.path} (Ctrl-C ends the watch)", flush=True)
+    if watch.measurer and watch.running:
+        watch.measurer.load()
+    budget, pause = Budget(share), every
+    while not (once or watch.over or told.wait(pause)):
+        pause = _look_again(watch, budget, pause, every)
+    watch.test(ONCE if once or watch.over else 0)
     watch.write(every, live=False)
-    print("The watch has ended." if told.is_set() else "All trainings are over.")
+    if once:
+        print(f"Page: {watch.page.path}")
+    else:
+        print("All trainings are over." if watch.over else "The watch has ended.")
+
+
+def _look_again(watch: Watch, budget: Budget, pause: float, every: float) -> float:
+    """Look, measure what there is time for, and show; seconds until the next time."""
+    before = time.process_time()
+    try:
+        watch.look()
+        cost = time.process_time() - before
+        watch.test(budget.left)
+        before = time.process_time()
+        watch.write(pause, live=True)
+    except OSError as error:  # a disk that is full may have room again
+        print(f"no page this time: {error}", file=sys.stderr)
+        cost = 0.0
+    budget.settle(watch.running)
+    return budget.pause(every, cost + time.process_time() - before)
+
+
+def _writable(folder: Path) -> Path:
+    """A folder for the page, made; InputError if it can't be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+        found = "no permission"
+    except OSError as error:
+        found = error.strerror
+    raise InputError(
+        f"{folder}: expected a folder to write the page to, found {found}; name another with --out"
+    )
 
 
 def _events(folder: Path | None) -> object:

@@ -1,4 +1,7 @@
-"""What watching may cost: a share of a core for each training that runs, never more (ours)."""
+"""What watching may cost: a share of a core for each training that runs (ours).
+
+Over some minutes, that is: who has spent more than was earned waits until it is.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ class Budget:
         self.left = min(self.left + earned - (cpu - self.cpu), self._rate * BURST)
         self.wall, self.cpu = wall, cpu
 
-    def pause(self, least: float) -> float:
-        """Seconds to wait, at least so many, until what was spent has been earned."""
-        return max(least, -self.left / self._rate)
+    def pause(self, least: float, cost: float) -> float:
+        """Seconds to wait, at least so many, if each time costs so many of processor time."""
+        return max(least, cost / self._rate)
 
     @property
     def _rate(self) -> float:

@@ -95,7 +95,8 @@ def curves(one: Watched, num_points: int) -> dict[str, Any]:
     if len(steps):
         edges = _thinned(steps, num_points)
         found["t"] = _numbers(_means(steps, edges), 6)
-        values[:, 3] = 1 - values[:, 3]  # both ways of saying how near run alike
+        values[:, 3] = 1 - values[:, 3]  # as the projection runs
+        values[:, 3] = math.nan if one.place.num_tasks == math.inf else values[:, 3]
         for number in range(4):
             found[f"t{number}"] = _numbers(_means(values[:, number], edges))
         found |= {f"r{i}": _number(value) for i, value in enumerate(one.losses.ridge)}

@@ -60,15 +60,23 @@ def of_tables(evaluation: Path, predictors: Path) -> Losses:
     return Losses("tables", 0, by_step, **ideal)
 
 
-class Tester:
+class Measurer:
     """Measures checkpoints of runs, the latest first."""
 
     def __init__(self, num_sequences: int, kept: Path) -> None:
         """Test sets of so many sequences; ``kept`` is the file of what was measured."""
         self.num_sequences, self.path = num_sequences, kept
         self.sets: dict[str, Callable[[int], Any]] = {}
-        self.cost = 0.0  # seconds of the last checkpoint
         self.known = self._read()
+
+    @staticmethod
+    def load() -> None:
+        """Import what measuring takes, which costs seconds, once."""
+        import torch
+
+        import transience.evaluation.evaluate  # noqa: F401
+
+        torch.set_num_threads(1)
 
     def of(self, name: str, rows: Rows) -> Losses:
         """What was measured of a run; anew where it has been trained anew."""
@@ -80,10 +88,10 @@ class Tester:
         return self.known[name]
 
     def work(self, runs: Iterable[tuple[str, Rows, int]], seconds: float) -> set[str]:
-        """Measure what is new for so many seconds of processor time; names of what was measured.
+        """Measure what is new until so many seconds of processor time are spent; names of runs.
 
-        ``runs`` are names, checkpoints, and the step up to which these are there. Rows that are not
-        there, or no numbers, are left.
+        The last checkpoint may take longer. ``runs`` are names, checkpoints, and the step up to
+        which these are there. Rows that are not there, or no numbers, are left.
         """
         waiting = []
         for name, rows, last in runs:
@@ -92,12 +100,10 @@ class Tester:
             waiting += [(rank, name, rows, index) for rank, index in enumerate(reversed(new))]
         started, measured = time.process_time(), set()
         for _, name, rows, index in sorted(waiting, key=lambda one: one[:2]):
-            before = time.process_time()
-            if before - started + self.cost > seconds:
+            if time.process_time() - started >= seconds:
                 break
             if self._measure(name, rows, index):
                 measured.add(name)
-                self.cost = time.process_time() - before
         if measured:
             self._write()
         return measured
@@ -115,7 +121,6 @@ class Tester:
             return False
         if vector is None:
             return False
-        torch.set_num_threads(1)
         if name not in self.sets:
             self.sets[name] = self._sets(rows)
         run, sets_at = self.sets[name]

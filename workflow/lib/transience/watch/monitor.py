@@ -12,6 +12,7 @@ or a function, which is called at logged steps only.
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ class Monitor:
             )
         self.about = {"last_step": last_step, "held_out": held_out, "references": references or {}}
         self.restored, self.writer, self.names = step, None, ()
-        self.started, self.log = time.monotonic(), []
+        self.started = time.monotonic()
 
     def __call__(
         self,
@@ -76,10 +77,7 @@ class Monitor:
         if self.writer is None:
             self._begin(list(losses), list(values))
         numbers = [float(one() if callable(one) else one) for one in map(values.get, self.names)]
-        self.log.append((step, time.monotonic() - self.started, *numbers))
-        self.writer.follow(self.log)
-        self.log.clear()
-        self.writer.told = 0
+        self.writer.add([(step, time.monotonic() - self.started, *numbers)])
         if step == self.about["last_step"]:
             self.writer.event("finished", step)
 
@@ -96,3 +94,4 @@ class Monitor:
             self.path.unlink(missing_ok=True)
         columns = ("step", "seconds", *names)
         self.writer = LineWriter(self.path, columns, header, step=self.restored)
+        atexit.register(self.writer.flush)

@@ -15,6 +15,7 @@ from transience.files.atomic import replacing
 from transience.problem.diversity import symbol
 from transience.watch import words
 from transience.watch.drawn import as_json, curves, layout, points_each
+from transience.watch.phases import PHASES
 from transience.watch.watched import Watched
 
 PARTS = Path(__file__).parents[3] / "report"  # template, style and scripts, of the report too
@@ -105,6 +106,7 @@ def row(one: Watched) -> dict[str, Any]:
         "life": one.life,
         "phase": one.phase,
         "since": one.since,
+        "bands": [[PHASES[p], begin, end] for p, begin, end in one.bands if p >= 0],
         "step": course.step if course else None,
         "last": course.last_step if course else None,
         "rate": float(f"{rates[-1]:.3g}") if rates and math.isfinite(rates[-1]) else None,

@@ -30,6 +30,7 @@ WINDOW, WINDOW_OF_LOOP = 10, 3
 HALFWAY, NEAR = 0.5, 0.25  # as in departure.observed
 FALL, RISE = 0.10, 0.10  # as in departure.transient_ridge
 SURE = 3.0
+MOST_BANDS = 40
 PHASES = ("learning", "general", "leaving", "specialised")
 
 
@@ -86,6 +87,19 @@ def since(phases: np.ndarray, steps: np.ndarray) -> int | None:
         return None
     other = np.flatnonzero(phases != phases[-1])
     return int(steps[other[-1] + 1 if len(other) else 0])
+
+
+def bands(phases: np.ndarray, steps: np.ndarray) -> list[tuple[int, int, int]]:
+    """Stretches of one phase: which, the step at which it begins, and that of the next or the last.
+
+    Only the last `MOST_BANDS`.
+    """
+    if not len(phases):
+        return []
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(phases)) + 1])
+    ends = np.append(steps[begins[1:]], steps[-1])
+    found = zip(phases[begins].tolist(), steps[begins].tolist(), ends.tolist(), strict=True)
+    return [(phase, int(begin), int(end)) for phase, begin, end in found][-MOST_BANDS:]
 
 
 def trailing_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -36,6 +36,7 @@ class Events:
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self.lock.close()
             raise InputError(
                 f"{folder}: expected a folder for this watch alone, found another that writes there"
             ) from None

@@ -16,6 +16,7 @@ from transience.watch.losses import Losses
 from transience.watch.phases import (
     PHASES,
     at_steps,
+    bands,
     has_risen,
     phases_of_loop,
     phases_of_run,
@@ -70,6 +71,11 @@ class Watched:
     def since(self) -> int | None:
         """The step from which on it has been in its phase."""
         return since(self.phases, self.course.column("step")) if self.phase else None
+
+    @property
+    def bands(self) -> list[tuple[int, int, int]]:
+        """Phases one after another: index into PHASES, step of begin, step of end."""
+        return bands(self.phases, self.course.column("step")) if self.course else []
 
     def rows(self) -> tuple[Rows, int] | None:
         """Checkpoints that may be measured, and up to which step; None if there are none.

@@ -91,11 +91,15 @@ def _of_phase(one: Watched) -> str:
 
 
 def _best(one: Watched) -> str:
-    """The checkpoint that was best on new tasks, if that is known."""
-    if one.place.own_lines or not one.losses.by_step:
+    """The checkpoint that was best on new tasks, if that is known, and not just the first known."""
+    known = one.losses.by_step
+    step, values = min(known.items(), key=lambda pair: pair[1][1], default=(None, []))
+    if step == min(known, default=None):
         return ""
-    step, values = min(one.losses.by_step.items(), key=lambda pair: pair[1][1])
-    return f" On new tasks it was best at step {step:,} (loss {values[1]:.3g})."
+    return (
+        f" Of the checkpoints measured, that of step {step:,} is best on new tasks "
+        f"(loss {values[1]:.3g})."
+    )
 
 
 def _of_clock(one: Watched) -> str:
