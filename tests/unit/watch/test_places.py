@@ -1,7 +1,6 @@
 """Which trainings there are: planned, begun, of a sweep or of anyone."""
 
 import json
-import os
 
 import pytest
 from made_up_lines import run_lines
@@ -48,18 +47,6 @@ def test_without_a_plan_runs_are_those_begun(tmp_path, damage):
     assert names(tmp_path) == ["a_Mb/M8_seed3", "baseline/Minf_seed0"]
     assert bool(warning(tmp_path)) == (damage is not None)
     assert "\n" not in warning(tmp_path)
-
-
-def test_of_several_states_the_one_last_written_to_counts(tmp_path):
-    new = run_lines(tmp_path)
-    old = new.parents[1] / "ffff" / new.name
-    old.parent.mkdir()
-    old.write_bytes(new.read_bytes())
-    os.utime(old, (1, 1))
-    (place,) = places(tmp_path)
-    assert place.lines() == new
-    os.utime(new, (0, 0))
-    assert place.lines() == old
 
 
 def test_anyones_trainings_are_files_of_lines(tmp_path):

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from transience.command.entry import ends_in_one_line
 from transience.errors import InputError
 from transience.watch.budget import Budget
 from transience.watch.life import ALIVE, OVER
-from transience.watch.losses import Measurer
+from transience.watch.measure import Measurer
 from transience.watch.page import Page
-from transience.watch.places import Place, places, warning
+from transience.watch.place import Place
+from transience.watch.places import places, warning
 from transience.watch.watched import Watched
 
 OWN = "watch"  # the watcher's folder beside the results, and its page there

@@ -1,11 +1,10 @@
-"""Which trainings there are to watch in a folder, and where the files of each are."""
+"""Which trainings there are to watch in a folder."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,10 @@ from transience.errors import InputError
 from transience.files.lines import FORMAT, NAME, parsed
 from transience.planning.configuration import run_folder, runs
 from transience.problem.diversity import parse_num_tasks
+from transience.watch.place import Place
 
 RUN = re.compile(r"(?P<variant>.+)/M(?P<num_tasks>inf|\d+)_seed(?P<seed>\d+)")
 LONGEST = 2**16  # bytes of a header, or it is none
-
-
-@dataclass(frozen=True)
-class Place:
-    """One training, and where its files are or will be."""
-
-    name: str  # `baseline/M8_seed0`, or that of a file of lines
-    variant: str = ""
-    num_tasks: float | None = None  # M; None for anyone's training
-    seed: int | None = None
-    state: Path | None = None  # folder with a folder of its state, while it runs
-    tables: Path | None = None  # folder of its tables, once it is over
-    log: Path | None = None
-    own_lines: Path | None = None  # of anyone's training
-
-    def lines(self) -> Path | None:
-        """Its file of lines: of several states that a run has left, the one last written to."""
-        if self.own_lines:
-            return self.own_lines
-        found = [(path.stat().st_mtime, path) for path in self.state.glob(f"*/{NAME}")]
-        return max(found, default=(0, None))[1]
 
 
 def places(folder: Path) -> list[Place]:

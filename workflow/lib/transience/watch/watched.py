@@ -22,7 +22,7 @@ from transience.watch.phases import (
     phases_of_run,
     since,
 )
-from transience.watch.places import Place
+from transience.watch.place import Place
 from transience.watch.rows import Rows, saved_step
 
 Signature = tuple[tuple[int, int], ...]
