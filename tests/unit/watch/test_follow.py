@@ -156,3 +156,56 @@ def test_values_that_come_later_are_missing_before(path):
     follower.look()
     np.testing.assert_array_equal(follower.course.column("accuracy"), [np.nan, 0.5])
     np.testing.assert_array_equal(follower.course.column("loss"), [3.0, np.nan])
+
+
+# Many lines at once
+
+
+LOG = [(step, 1 / step if step % 7 else float("nan")) for step in range(1, 500)]
+
+
+def both(path, monkeypatch):
+    """Courses read in columns and line by line."""
+    courses = []
+    for many in (2, 10**9):
+        monkeypatch.setattr(follow, "MANY", many)
+        follower = Follower(path)
+        follower.look()
+        courses.append(follower.course)
+    return courses
+
+
+def same(one, other):
+    assert one.values.keys() == other.values.keys()
+    for name in one.values:
+        np.testing.assert_array_equal(one.column(name), other.column(name))
+    assert (one.events, one.sign, one.header, one.odd_lines) == (
+        *(other.events, other.sign, other.header, other.odd_lines),
+    )
+
+
+def test_many_lines_say_the_same_as_each(path, monkeypatch):
+    writer(path).add(LOG[:200])
+    writer(path, step=100, log=LOG[:100]).add(LOG[100:])
+    one, other = both(path, monkeypatch)
+    assert len(one) == len(LOG) and one.events[0]["event"] == "resumed"
+    same(one, other)
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "null", '{"step": 600, "loss": "low"}', '{"step": 5, "loss": 1}', ""]
+)
+def test_damage_among_many_is_left_out_alone(path, monkeypatch, line):
+    one = writer(path)
+    one.add(LOG[:300])
+    with path.open("a") as file:
+        file.write(line + "\n")
+    one.add(LOG[300:])
+    one, other = both(path, monkeypatch)
+    assert (len(one), one.odd_lines) == (len(LOG), 1)
+    same(one, other)
+
+
+def test_a_column_that_is_always_missing(path, monkeypatch):
+    writer(path).add([(step, float("nan")) for step in range(1, 300)])
+    same(*both(path, monkeypatch))

@@ -86,6 +86,21 @@ class Course:
         for name in values.keys() - row.keys():
             values[name].append(math.nan)
 
+    def extend(self, columns: dict[str, np.ndarray]) -> bool:
+        """Add many logged steps at once; False, and nothing is added, if they don't follow."""
+        steps, known = columns.get("step", np.zeros(0)), len(self)
+        before = self.values["step"][-1] if known else -math.inf
+        if not len(steps) or not (np.diff(steps, prepend=before) > 0).all():
+            return False
+        nothing = array("d", [math.nan])
+        for name, values in columns.items():
+            if name not in self.values:
+                self.values[name] = nothing * known
+            self.values[name].frombytes(np.ascontiguousarray(values, float).tobytes())
+        for name in self.values.keys() - columns.keys():
+            self.values[name].extend(nothing * len(steps))
+        return True
+
 
 def of_tables(training: Path, signals: Path) -> Course:
     """The course of a training that is over; InputError if a table is damaged.

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from transience.files.lines import FORMAT, parsed
 from transience.watch.course import Course
 
 MOST = 2**23  # bytes read at once, and of a line
+MANY = 200  # lines that are worth a reader of columns
+EVENT = b'"event"'
 REMEMBERED = 64  # bytes before where reading goes on, to see that they still stand there
 
 
@@ -53,11 +57,25 @@ class Follower:
         end = part.rfind(b"\n") + 1
         if not end and len(part) == MOST:
             self.course.problem = f"{self.path}: expected lines, found a file without"
-        for line in part[:end].splitlines(keepends=True):
-            self._take(line)
+        self._take_all(part[:end].splitlines(keepends=True))
         self.before = (self.before + part[:end])[-REMEMBERED:]
         self.offset += end
         return len(part) == MOST and not self.course.problem
+
+    def _take_all(self, lines: list[bytes]) -> None:
+        """Take over lines, in columns where they are many: at a first look."""
+        if lines and not self.course.header:
+            self._take(lines[0])
+            lines = lines[1:]
+        logged = [line for line in lines if EVENT not in line]
+        columns = _columns(logged) if len(logged) >= MANY and not self.course.problem else None
+        in_columns = columns is not None and self.course.extend(columns)
+        for line in lines:
+            if not in_columns or EVENT in line:
+                self._take(line)
+        if in_columns and EVENT not in lines[-1]:
+            times = columns.get("time", np.zeros(0))
+            self.course.sign["time"] = [None, *times[np.isfinite(times)].tolist()][-1]
 
     def _take(self, line: bytes) -> None:
         course, found = self.course, parsed(line)
@@ -75,6 +93,19 @@ class Follower:
                 course.sign["time"] = found.get("time") or course.sign["time"]
         except (KeyError, TypeError, ValueError):  # not ours, or half of two lines
             course.odd_lines += 1
+
+
+def _columns(lines: list[bytes]) -> dict[str, np.ndarray] | None:
+    """Values of logged steps by column; None if some line is damaged, or says something else."""
+    from pyarrow import ArrowException, BufferReader, json
+
+    options = json.ReadOptions(use_threads=False, block_size=2 * MOST)
+    try:
+        table = json.read_json(BufferReader(b"".join(lines)), options)
+        found = {name: table[name].to_numpy().astype(float) for name in table.column_names}
+    except (ArrowException, ValueError, TypeError):
+        return None
+    return found if len(table) == len(lines) else None
 
 
 def _problem(path: Path, found: object) -> str:
