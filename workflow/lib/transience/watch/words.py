@@ -15,6 +15,7 @@ from transience.watch.watched import Watched
 
 TROUBLES = ("diverged", "failed", "killed", "stalled", "stopped")
 MOST_LISTED = 12
+STOP = " To keep a general model, stop it."
 AHEAD = 60.0  # seconds by which another clock may differ
 
 
@@ -81,11 +82,11 @@ def _of_phase(one: Watched) -> str:
     if not one.phase:
         return "Its phase can't be told yet." if one.life == "running" else ""
     begun = f"since step {one.since:,}"
-    best = _best(one)
+    best, over = _best(one), one.life == "finished"
     return {
         "learning": f"Still learning {begun}.",
-        "general": f"General {begun}: nothing says that it leaves.",
-        "leaving": f"Leaving its general phase {begun}.{best} To keep a general model, stop it.",
+        "general": f"General {begun}{'' if over else ': nothing says that it leaves'}.",
+        "leaving": f"Leaving its general phase {begun}.{best}{'' if over else STOP}",
         "specialised": f"Specialised {begun}.{best}",
     }[one.phase]
 
