@@ -135,13 +135,13 @@ def test_training_depends_on_little():
     """An edit of any of these trains every sweep again, so the list grows on purpose only."""
     expected = {
         "": "errors run settings",
-        "files": "atomic checkpoints pinned tables unfinished",
+        "files": "atomic checkpoints lines pinned tables unfinished",
         "problem": "diversity drift randomness settings tasks",
         "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
         "training": (
             "__main__ arithmetic background branch cuda_graph kept phases schedule self_check "
-            "settings state step train"
+            "settings signals state step train"
         ),
     }
     folders = {
