@@ -364,7 +364,7 @@ def _claims() -> pd.DataFrame:
         ("llc_plateau", "The LLC plateaus above M = 32.", "No M above 32.", "not testable"),
     ]
     frame = pd.DataFrame(rows, columns=["claim", "paper_says", "this_sweep_shows", "verdict"])
-    return frame.assign(variant="baseline")
+    return frame.assign(variant="baseline", criterion="Every M < 9 does.")
 
 
 def side_by_side(*names: str, **sweeps: Tables) -> Tables:

@@ -43,7 +43,7 @@ SMALL = {
     "figures": {"dpi": 50, "smoothing_window": 1},
 }  # fmt: skip
 OF_A_RUN = {  # commands by module: the sections that each reads, and its files
-    "training": ("task model training checkpoints", [CHECKPOINTS, "states", "training"]),
+    "training": ("task model training checkpoints", [CHECKPOINTS, "states", "training", "signals"]),
     "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "front", "probe"]),
     "complexity.llc": ("task model llc", ["llc", "llc_trace"]),
     "complexity.llc_curve": ("task model llc llc_curve", ["llc_curve"]),
@@ -228,7 +228,7 @@ class Chain:
         keys |= state if module in ("training", "complexity.llc") else {}
         settings = configuration.variant_settings(self.config, variant)
         if module == "training" and (parent := settings["training"]["branch"].get("variant")):
-            names = (CHECKPOINTS, "states", "training")
+            names = (CHECKPOINTS, "states", "training", "signals")
             files |= {f"parent_{name}": self.table(name, (parent, *run[1:])) for name in names}
         call(module, self._settings(settings, reads), keys | files)
 

@@ -51,6 +51,11 @@ class Sweep:
         table = self.tables["transient_ridge"]
         return table.pivot(index="num_tasks", columns="seed", values=column)
 
+    @property
+    def ood_loss_over_ridge(self) -> pd.DataFrame:
+        """OOD loss of the last checkpoint over that of ridge: index num_tasks, columns seed."""
+        return self.by_m("final_ood_loss") / self.by_m("ridge_ood_loss")
+
     @cached_property
     def final_losses(self) -> pd.DataFrame:
         """Loss on q_M of the last checkpoint and of the predictors: index (num_tasks, seed)."""
