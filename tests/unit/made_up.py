@@ -44,6 +44,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
     runs = list(itertools.product(num_tasks, range(num_seeds)))
     frames = {
         "training": [_training(m, s) for m, s in runs],
+        "signals": [_signals(m, s) for m, s in runs],
         "evaluation": [_evaluation(m, s) for m, s in runs],
         "predictors": [_predictors(m, s) for m, s in runs],
         "front": [_front(m, s) for m, s in runs],
@@ -125,6 +126,16 @@ def _training(m: float, s: int) -> pd.DataFrame:
             "gradient_norm": 1.0, "seconds": np.array(STEPS) * 6e-3,
             "sequences": np.array(STEPS) * 32.0,
         }
+    )  # fmt: skip
+
+
+def _signals(m: float, s: int) -> pd.DataFrame:
+    """The batch loss falls below that of ridge, the sooner the fewer tasks there are."""
+    training = _training(m, s)[["num_tasks", "seed", "step", "batch_loss"]]
+    none = math.isinf(m)
+    return training.assign(
+        ridge_loss=1.7, dmmse_loss=1.7 if none else 0.5, gradient_variance=30 / training["step"],
+        projection=math.nan if none else training["step"] / T, residual=math.nan if none else 0.1,
     )  # fmt: skip
 
 

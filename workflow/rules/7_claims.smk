@@ -22,6 +22,6 @@ rule claims:
     resources:
         **asks(mem_mb=1500, runtime=30),
     params:
-        **command("transience.claims"),
+        **command("transience.claims", "family"),
     shell:
         "python -m transience.claims {params.flags} > {log:q} 2>&1"
