@@ -256,7 +256,7 @@ class Chain:
             "trajectory_pca",
         }
         names |= {"trajectory_pca_components", "trajectory_subspace", "free_energy"}
-        names |= {"free_energy_agreement", "departure_prediction_scores"}
+        names |= {"free_energy_agreement", "departure_prediction_scores", "interventions"}
         tables = [self.table(name) for name in sorted(names)]
         files = {"tables": tables, "claims": self.table("claims")}
         call("claims", self._settings(self.config), files)
