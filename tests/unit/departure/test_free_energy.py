@@ -52,13 +52,13 @@ def test_without_an_llc_there_is_what_was_observed():
 
 def test_runs_without_a_departure_are_told_apart():
     table = table_of(made_up())
-    stays, direct, reference = (row_of(table, m, 0) for m in (64.0, 1.0, math.inf))
+    stays, passed, reference = (row_of(table, m, 0) for m in (64.0, 1.0, math.inf))
     assert (stays["outcome"], stays["observed_low"], stays["observed_high"]) == (
         "stays", 320_000, math.inf,
     )  # fmt: skip
-    assert (direct["outcome"], direct["observed_low"]) == ("direct", 0)
+    assert (passed["outcome"], passed["observed_low"]) == ("passed_by", 0)
     assert (reference["outcome"], reference["prediction"]) == ("reference", "reference")
-    for row in (stays, direct, reference):
+    for row in (stays, passed, reference):
         assert math.isnan(row["departure_step"]) and math.isnan(row["llc_difference_needed"])
 
 

@@ -57,7 +57,7 @@ STAYS = replace(CONTROL, outcome="stays", low=100.0, high=math.inf, ood=FLAT)
         ("delayed", replace(CONTROL, low=60.0, high=70.0, course=course(rate=0.9))),
         ("hastened", replace(CONTROL, low=20.0, high=40.0)),
         ("unchanged", replace(CONTROL, low=40.0, high=60.0)),
-        ("left, now direct", replace(CONTROL, outcome="direct", low=0.0, high=30.0)),
+        ("left, now passed_by", replace(CONTROL, outcome="passed_by", low=0.0, high=30.0)),
         ("stopped", replace(STAYS, steps=STEPS[:5], own=STAYS.own[:5], ood=FLAT[:5])),
     ],
 )

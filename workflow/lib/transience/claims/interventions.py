@@ -50,7 +50,7 @@ def expected(whose: str, what: str, *, kind: str) -> Callable[[Callable], Claim]
 # New tasks
 
 
-@expected(OURS, "a tenth of new tasks from the start keeps runs at ridge.", kind="fresh_fraction")
+@expected(OURS, "a tenth of new tasks from the start keeps runs near ridge.", kind="fresh_fraction")
 def fresh_tasks_prevent(sweep: Sweep) -> Finding:
     """The largest share of new tasks from the start, 0.1 or more, ends `prevented` in every run."""
     rows = _from_the_start(_of_departures(sweep, "fresh_fraction"))
@@ -123,8 +123,8 @@ def cooldown_beats_stopping(sweep: Sweep) -> Finding:
 def lower_rate_only_slows(sweep: Sweep) -> Finding:
     """No run at 0.1 of the rate or less, from t_crit on and before the departure, leaves later.
 
-    Later in learning rate summed over steps: `delayed`, or still at ridge when that sum is past the
-    control's at its departure. A run that ends at ridge before says nothing.
+    Later in learning rate summed over steps: `delayed`, or still near ridge when that sum is past
+    the control's at its departure. A run that ends near ridge before says nothing.
     """
     rows = _at_t_crit(_of_departures(sweep, "learning_rate_factor"))
     chosen = rows["value"].between(0, SLOW, inclusive="right") & rows["release"].isna()
@@ -137,7 +137,7 @@ def lower_rate_only_slows(sweep: Sweep) -> Finding:
         )
     shows = f"{_verdicts_text(rows)}. In rate summed over steps {later.sum()} of them leave later"
     if not known.any():
-        return Finding.not_testable(f"{shows}, but all end at ridge before that could show.")
+        return Finding.not_testable(f"{shows}, but all end near ridge before that could show.")
     return Finding.of(not later.any(), f"{shows}; {(~known).sum()} end too early to tell.")
 
 
@@ -213,7 +213,7 @@ def diversity_first_delays(sweep: Sweep) -> Finding:
     """In every run that begins with more tasks it takes more steps from there to the departure.
 
     Counted from `release`, its interval lies past the control's, which is counted from step 0. A
-    run that is still at ridge when it ends before that says nothing.
+    run that is still near ridge when it ends before that says nothing.
     """
     rows = _of_departures(sweep, "num_tasks")
     rows = rows[(rows["value"] > rows["num_tasks"]) & (rows["onset"] == 0)]
@@ -228,7 +228,7 @@ def diversity_first_delays(sweep: Sweep) -> Finding:
     ]
     return _together(
         verdicts,
-        f"Steps at ridge from the release on, at least, by seed: {_by_m(rows, 'after')}; of the "
+        f"Steps near ridge from the release on, at least, by seed: {_by_m(rows, 'after')}; of the "
         f"controls from step 0, at most: {_by_m(rows, 'control_high')}.",
     )
 

@@ -24,7 +24,7 @@ from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_t
 from transience.problem.settings import TaskSettings
 
 ESTIMATE = "centred_llc"  # the form of the LLC that laws take
-KNOWN = ("left", "stays", "direct")  # outcomes that bound the departure
+KNOWN = ("left", "stays", "passed_by")  # outcomes that bound the departure
 SCHEMES = ("num_tasks", "seed")
 LEAST_LEFT = 2  # runs that left, among those a law is fitted to
 LEVELS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)

@@ -4,8 +4,8 @@ The control is the variant from which it branches, at the end of all branches, e
 The two share inputs and noise. Definitions that are ours:
 
 - A run *left*, *stays* and so on as in `observed.departure`.
-- `prevented`: the control left, this run was at ridge and stays, and its loss on new tasks is less
-  than 10 % above its least at the end. Up to the end of training, which says nothing beyond.
+- `prevented`: the control left, this run came near ridge and stays, and its loss on new tasks is
+  less than 10 % above its least at the end. Up to the end of training, which says nothing beyond.
 - `delayed`: both left, and the intervals of their departures are apart, in steps and in rate time;
   `slowed`: in steps only, as with a lower rate everything takes more steps; `hastened`: it left
   before; `unchanged`: the intervals overlap.

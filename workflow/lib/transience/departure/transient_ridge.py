@@ -2,7 +2,8 @@
 
 From the tables of a sweep: t_crit, the step of least out-of-distribution (OOD) loss (paper,
 section 5), distances to dMMSE_M and ridge then and at the end, and the bend of the trajectory
-towards ridge.
+towards ridge. A run is *transient* by its OOD loss alone, which falls and rises again; whether it
+came near ridge and left is its *outcome* (`observed`).
 """
 
 from __future__ import annotations
