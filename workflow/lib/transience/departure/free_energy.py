@@ -28,10 +28,10 @@ from transience.complexity.summary import llc_by_run
 from transience.departure.agreement import CONFIDENCE, agreement_table
 from transience.departure.observed import departures
 from transience.departure.predicted import crossover, llc_difference_needed, prediction
+from transience.departure.variants import variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.problem.settings import TaskSettings
-from transience.settings import Settings
 from transience.training.settings import TrainingSettings
 
 ESTIMATES = {"centred_llc": "error", "llc": "llc_error"}  # forms of the LLC and their errors
@@ -76,12 +76,6 @@ def units_of(settings: FreeEnergyReads) -> dict[str, Units]:
         nats = task.num_examples / (2 * task.noise_variance)
         units[variant] = Units(nats, training.batch_size)
     return units
-
-
-def variant_section(settings: FreeEnergyReads, variant: str, section: str) -> Settings:
-    """A section with the variant's own values in it."""
-    own = settings.variants[variant].get(section, {})
-    return getattr(settings, section).model_copy(update=own)
 
 
 def free_energy_table(

@@ -39,6 +39,7 @@ from transience.departure.course import Course
 from transience.departure.observed import departures
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
+from transience.departure.variants import variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.settings import main_variant
@@ -65,10 +66,8 @@ def main() -> None:
     args = parser.parse_args()
     tables = [read_table(getattr(args, name), name) for name in inputs]
     settings = {
-        variant: TrainingSettings.model_validate(
-            args.settings.training.model_dump(exclude_unset=True) | own.get("training", {})
-        )
-        for variant, own in args.settings.variants.items()
+        variant: variant_section(args.settings, variant, "training")
+        for variant in args.settings.variants
     }
     table = interventions_table(*tables, settings)
     metadata = provenance.of_sweep(args, [read_metadata(args.evaluation)])
