@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience.departure.observed import OUTCOMES, departure, departures, relative_distance
+from transience.departure.observed import OUTCOMES, departure, departures, relative_distance, t_crit
 from transience.files.tables import schemas
 
 STEPS = np.array([0, 1, 10, 100, 200, 300, 400])
@@ -49,6 +49,10 @@ def test_more_checkpoints_narrow_the_departure_and_do_not_move_it():
 def test_an_untrained_model_that_is_far_from_both_is_not_near_ridge():
     noise = np.array([0.51, 0.51, 0.5, 0.51, 0.5, 0.51, 0.5])
     assert departure(STEPS, noise, 4 + 0 * CLOSE)[0] == "neither"
+
+
+def test_t_crit_is_the_first_step_of_the_least_loss():
+    assert t_crit(STEPS, np.array([4.0, 3.0, 2.0, 1.5, 1.5, 1.6, 2.0])) == 100
 
 
 def test_relative_distance_is_missing_where_both_predictors_are_reached():

@@ -36,7 +36,7 @@ import pandas as pd
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.departure.course import Course
-from transience.departure.observed import departures
+from transience.departure.observed import departures, t_crit
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
 from transience.departure.variants import variant_section
@@ -88,11 +88,6 @@ class Path:
     course: Course
     regrets: tuple[np.ndarray, np.ndarray]  # on q_M and on new tasks
     above_front: np.ndarray
-
-    @property
-    def t_crit(self) -> int:
-        """Step of the least loss on new tasks."""
-        return int(self.steps[self.ood.argmin()])
 
     @property
     def rise(self) -> float:
@@ -180,7 +175,7 @@ def compared(path: Path, control: Path, what: Mapping[str, Any]) -> dict[str, An
         "verdict": verdict(path, control, what["onset"]),
         "relapsed": released and path.outcome == "left" and path.low >= what["release"],
         "control_rate_time": control.course.at(control.high, "rate_time"),
-        "control_t_crit": control.t_crit,
+        "control_t_crit": t_crit(control.steps, control.ood),
         "steps": int(end),
         "control_steps": int(control.steps[-1]),
         "preserved": preserved(path, control),

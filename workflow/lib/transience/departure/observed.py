@@ -26,6 +26,11 @@ OUTCOMES = {  # all words for what became of a run, and no others
 }
 
 
+def t_crit(steps: np.ndarray, ood_loss: np.ndarray) -> int:
+    """The step of the least loss on new tasks (paper, section 5), from arrays by checkpoint."""
+    return int(steps[np.argmin(ood_loss)])
+
+
 def relative_distance(frame: pd.DataFrame) -> np.ndarray:
     """d_dMMSE / (d_dMMSE + d_ridge) of rows of `evaluation`; NaN where both are 0."""
     dmmse, ridge = (frame[f"distance_to_{name}"].to_numpy() for name in ("dmmse", "ridge"))
