@@ -57,7 +57,7 @@ OF_THE_SWEEP = {
         "", "evaluation predictors trajectory_pca transient_ridge"
     ),
     "departure.free_energy": (
-        "task training variants", "evaluation predictors llc free_energy free_energy_agreement"
+        "task variants", "evaluation predictors llc training free_energy free_energy_agreement"
     ),
     "departure.held_out": (
         "task variants", "free_energy departure_prediction departure_prediction_scores"
