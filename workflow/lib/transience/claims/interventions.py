@@ -50,7 +50,12 @@ def expected(whose: str, what: str, *, kind: str) -> Callable[[Callable], Claim]
 # New tasks
 
 
-@expected(OURS, "a tenth of new tasks from the start keeps runs near ridge.", kind="fresh_fraction")
+@expected(
+    OURS,
+    "new tasks keep runs near ridge: the largest share from the start, 0.1 or more, prevents the "
+    "departure in every run.",
+    kind="fresh_fraction",
+)
 def fresh_tasks_prevent(sweep: Sweep) -> Finding:
     """The largest share of new tasks from the start, 0.1 or more, ends `prevented` in every run."""
     rows = _from_the_start(_of_departures(sweep, "fresh_fraction"))
@@ -60,7 +65,9 @@ def fresh_tasks_prevent(sweep: Sweep) -> Finding:
 
 
 @expected(
-    OURS, "a tenth of new tasks brings runs back that have left ridge.", kind="fresh_fraction"
+    OURS,
+    "new tasks bring runs back: a share of 0.1 or more from after the departure on rescues all.",
+    kind="fresh_fraction",
 )
 def fresh_tasks_rescue(sweep: Sweep) -> Finding:
     """Shares of 0.1 or more that begin after the departure end `rescued` in every run."""
@@ -71,7 +78,8 @@ def fresh_tasks_rescue(sweep: Sweep) -> Finding:
 
 @expected(
     OURS,
-    "one new task in a hundred preserves half of what is lost, at a tenth of the loss on q_M.",
+    "few new tasks are enough: a share of 0.01 from the start preserves half of the rise or more, "
+    "at 1.1 times the loss on q_M or less, in the mean over runs.",
     kind="fresh_fraction",
 )
 def few_fresh_tasks_are_enough(sweep: Sweep) -> Finding:
@@ -96,7 +104,7 @@ def few_fresh_tasks_are_enough(sweep: Sweep) -> Finding:
 
 @expected(
     OURS,
-    "stopping at t_crit with a short cooldown beats stopping at any checkpoint.",
+    "a short cooldown at t_crit beats stopping: it gains in more than half of the runs.",
     kind="learning_rate_factor",
 )
 def cooldown_beats_stopping(sweep: Sweep) -> Finding:
@@ -118,7 +126,10 @@ def cooldown_beats_stopping(sweep: Sweep) -> Finding:
 
 
 @expected(
-    OURS, "a tenth of the learning rate slows the departure only.", kind="learning_rate_factor"
+    OURS,
+    "a lower learning rate only slows: at a tenth of it or less, from t_crit on, no run leaves "
+    "later in rate summed over steps.",
+    kind="learning_rate_factor",
 )
 def lower_rate_only_slows(sweep: Sweep) -> Finding:
     """No run at 0.1 of the rate or less, from t_crit on and before the departure, leaves later.
@@ -135,7 +146,7 @@ def lower_rate_only_slows(sweep: Sweep) -> Finding:
         return Finding.not_testable(
             "No run has 0.1 of the rate or less from t_crit on, which its control left later."
         )
-    shows = f"{_verdicts_text(rows)}. In rate summed over steps {later.sum()} of them leave later"
+    shows = f"{_verdicts_text(rows)}. In rate summed over steps {later.sum()} leave later"
     if not known.any():
         return Finding.not_testable(f"{shows}, but all end near ridge before that could show.")
     return Finding.of(not later.any(), f"{shows}; {(~known).sum()} end too early to tell.")
@@ -146,7 +157,8 @@ def lower_rate_only_slows(sweep: Sweep) -> Finding:
 
 @expected(
     OURS,
-    "tasks that wander prevent the departure from a rate on that is about one over its step.",
+    "tasks that wander prevent the departure from a rate on, within a factor of 10 of one over its "
+    "step in every run, and at all greater ones.",
     kind="task_drift",
 )
 def drift_has_a_threshold(sweep: Sweep) -> Finding:
@@ -187,7 +199,8 @@ def _threshold(rows: pd.DataFrame) -> tuple[str, float, str]:
 
 @expected(
     OURS,
-    "M in stages, from few tasks up to M, ends more general than M throughout and as good on q_M.",
+    "M in stages, from few tasks up to M, ends no higher than M throughout on new tasks, and at "
+    "1.05 times it on q_M or less, in every run.",
     kind="num_tasks",
 )
 def stages_up_end_lower(sweep: Sweep) -> Finding:
@@ -207,7 +220,10 @@ def stages_up_end_lower(sweep: Sweep) -> Finding:
 
 
 @expected(
-    OURS, "many tasks first, and M after that, delay the departure from ridge.", kind="num_tasks"
+    OURS,
+    "many tasks first, and M after that, delay: every run leaves more steps after the change than "
+    "its control after the start.",
+    kind="num_tasks",
 )
 def diversity_first_delays(sweep: Sweep) -> Finding:
     """In every run that begins with more tasks it takes more steps from there to the departure.
@@ -239,7 +255,8 @@ def diversity_first_delays(sweep: Sweep) -> Finding:
 @expected(
     "Singh et al. (arXiv 2311.08360)",
     "L2 regularisation may keep in-context learning from fading. Nguyen and Reddy "
-    "(arXiv 2412.00104): regularisation is why it fades. Tested is the sign, at the least decay.",
+    "(arXiv 2412.00104): regularisation is why it fades. Tested is the sign: the least "
+    "decay of all weights preserves something in every run.",
     kind="weight_decay",
 )
 def small_decay_preserves(sweep: Sweep) -> Finding:
@@ -257,7 +274,7 @@ def small_decay_preserves(sweep: Sweep) -> Finding:
 
 @expected(
     OURS,
-    "the stronger the decay of all weights, the less it preserves.",
+    "the stronger the decay of all weights, the less it preserves, in the mean over runs.",
     kind="weight_decay",
 )
 def strong_decay_preserves_less(sweep: Sweep) -> Finding:
@@ -271,7 +288,8 @@ def strong_decay_preserves_less(sweep: Sweep) -> Finding:
 
 @expected(
     "arXiv 2605.04396, of compositional tasks",
-    "weight decay in one window of a quarter of training does as much as throughout.",
+    "weight decay in one window of a quarter of training does as much as throughout. Tested: the "
+    "best window preserves 0.8 times as much or more, in the mean over runs.",
     kind="weight_decay",
 )
 def one_window_is_enough(sweep: Sweep) -> Finding:
@@ -302,7 +320,12 @@ def one_window_is_enough(sweep: Sweep) -> Finding:
 # Any of them
 
 
-@expected(OURS, "some intervention is worth it: it beats stopping early.", kind=ANY)
+@expected(
+    OURS,
+    "some intervention is worth it: at some M all its runs gain over stopping early, by more than "
+    "0.05 of the control's least loss on new tasks.",
+    kind=ANY,
+)
 def some_intervention_is_worth_it(sweep: Sweep) -> Finding:
     """At some M every run of some variant has a `gain` above 0.05 of the control's least OOD loss.
 
@@ -318,8 +341,8 @@ def some_intervention_is_worth_it(sweep: Sweep) -> Finding:
     name, num_tasks = best = least.idxmax()
     return Finding.of(
         bool(least[best] > WORTH),
-        f"{(least > WORTH).sum()} of {len(least)} pairs of variant and M. Most in its least run: "
-        f"{name} at M = {num_tasks:g}, gains over the control's least loss on new tasks "
+        f"So much in every run: {(least > WORTH).sum()} of {len(least)} pairs of variant and M. "
+        f"Most in its least run: {name} at M = {num_tasks:g}, gains over the control's least loss "
         f"{numbers_text(groups.get_group(best))}, mean {groups.get_group(best).mean():.3g}.",
     )
 
