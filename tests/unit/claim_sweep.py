@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from transience.claims import verdicts
+from transience.files.tables import schemas
 
 INF = math.inf
 DIVERSITIES = (1.0, 8.0, 16.0, 64.0, 128.0, 256.0, INF)
@@ -64,6 +65,9 @@ def made_up() -> Tables:
         "evaluation": _evaluation(),
         "trajectory_pca_components": _components(),
         "trajectory_subspace": _subspace(),
+        "interventions": pd.DataFrame(
+            columns=[one.name for one in schemas()["interventions"].columns]
+        ),
     }
 
 

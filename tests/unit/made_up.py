@@ -10,7 +10,7 @@ import pandas as pd
 from small import TRAINING
 
 from transience.departure.agreement import agreement_table
-from transience.departure.free_energy import Units, free_energy_table
+from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
 from transience.departure.laws import LAWS
@@ -21,7 +21,7 @@ from transience.training.settings import PhaseSettings, TrainingSettings
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
 NUM_DRAWS = 60
-UNITS = {"baseline": Units(nats=64.0, batch_size=32)}
+NATS = {"baseline": 64.0}
 FEW = [1.0, 8.0, math.inf]
 PAPER = [
     *[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 46, 64, 90, 128, 182, 256, 362, 512, 724, 1024, 2048, 4096],
@@ -342,8 +342,8 @@ def _transient_ridge(m: float, s: int) -> pd.DataFrame:
 
 
 def _free_energy(tables: Tables) -> Tables:
-    sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
-    table = free_energy_table(*sources, UNITS)
+    sources = [tables[name] for name in ("evaluation", "predictors", "llc", "training")]
+    table = free_energy_table(*sources, NATS)
     agreement = {"free_energy": table, "free_energy_agreement": agreement_table(table)}
     return agreement | _departure_prediction(table)
 

@@ -57,7 +57,7 @@ OF_THE_SWEEP = {
         "", "evaluation predictors trajectory_pca transient_ridge"
     ),
     "departure.free_energy": (
-        "task training variants", "evaluation predictors llc free_energy free_energy_agreement"
+        "task variants", "evaluation predictors llc training free_energy free_energy_agreement"
     ),
     "departure.held_out": (
         "task variants", "free_energy departure_prediction departure_prediction_scores"
@@ -256,7 +256,7 @@ class Chain:
             "trajectory_pca",
         }
         names |= {"trajectory_pca_components", "trajectory_subspace", "free_energy"}
-        names |= {"free_energy_agreement", "departure_prediction_scores"}
+        names |= {"free_energy_agreement", "departure_prediction_scores", "interventions"}
         tables = [self.table(name) for name in sorted(names)]
         files = {"tables": tables, "claims": self.table("claims")}
         call("claims", self._settings(self.config), files)

@@ -170,10 +170,11 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
             {"trajectory_subspace": 1, "claims": 1, "figure": 1, "report": 1},
         ),
         ("departure.transient_ridge", AFTER_TRANSIENCE | {"interventions": 1}),
-        ("departure.pareto", {"interventions": 1}),
+        ("departure.pareto", {"interventions": 1, "claims": 1, "report": 1}),
         ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),
         ("departure.laws", {"departure_prediction": 1, "claims": 1, "figure": 1, "report": 1}),
         ("claims.behaviour", {"claims": 1, "report": 1}),
+        ("claims.interventions", {"claims": 1, "report": 1}),
         (
             "collect",
             COLLECT | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 12, "interventions": 1},

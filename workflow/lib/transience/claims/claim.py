@@ -49,13 +49,19 @@ class Finding:
 class Claim:
     """A claim of the paper and the function that checks it.
 
-    What the function's docstring says is the criterion: it stands beside the verdict.
+    What the function's docstring says is the criterion: it stands beside the verdict. A claim about
+    a ``kind`` of intervention is listed only where the sweep has runs of that kind.
     """
 
     name: str
     paper_says: str
     check: Callable[[Sweep], Finding]
     needs_llc: bool = False
+    kind: str | None = None
+
+    def is_about(self, sweep: Sweep) -> bool:
+        """Whether it is listed for the sweep."""
+        return self.kind is None or not sweep.interventions(self.kind).empty
 
     @property
     def criterion(self) -> str:
@@ -76,10 +82,10 @@ class Claim:
 
 
 def claim(
-    paper_says: str, *, needs_llc: bool = False
+    paper_says: str, *, needs_llc: bool = False, kind: str | None = None
 ) -> Callable[[Callable[[Sweep], Finding]], Claim]:
     """Make the function below a claim of the same name."""
-    return lambda check: Claim(check.__name__, paper_says, check, needs_llc)
+    return lambda check: Claim(check.__name__, paper_says, check, needs_llc, kind)
 
 
 def along_curve(

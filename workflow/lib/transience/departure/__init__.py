@@ -4,6 +4,7 @@
 - `free_energy`: does the trade-off of loss and complexity predict when a run leaves? a command
 - `branch_point`: where a branch leaves another run, if that is said in words; a command
 - `interventions`: what variants of training do to departures, and whether it is worth it; a command
+- `variants`: a section of the configuration as a variant has it
 - `course`: what a run has used by a step
 - `observed`: when a run left ridge, by the checkpoints before and after
 - `predicted`: when it should have left, by the paper's eq. 8
