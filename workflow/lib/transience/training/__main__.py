@@ -64,16 +64,18 @@ def main() -> None:
     )
     metadata = provenance.of_run(args, run, device.type) | _course(settings, start)
     folder = state_folder(args.state_dir, args.settings, args.code, run, device, start, origin)
-    kept = Kept.of(folder, run, steps, metadata)
+    spare = 2 if settings.stop_when.detector else 0  # the alarm, and the end
+    kept = Kept.of(folder, run, steps, metadata, spare=spare)
     state = kept.state(run, device, parent)
     _train(kept, state, run, settings, start, args.save_state_every)
+    told = _stopped(state, settings)
+    metadata |= told
     log = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
     write_table(args.training, "training", log[[*TRAINING_COLUMNS]].assign(**run.keys), metadata)
-    told = log[["step", "batch_loss", *SIGNAL_COLUMNS]]
-    write_table(args.signals, "signals", told.assign(**run.keys), metadata)
+    signals = log[["step", "batch_loss", *SIGNAL_COLUMNS]]
+    write_table(args.signals, "signals", signals.assign(**run.keys), metadata)
     args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
-    kept.states.finish(args.states)
-    kept.checkpoints.finish(args.checkpoints)
+    kept.finish(state, args.checkpoints, args.states, **told)
     shutil.rmtree(args.state_dir)  # only now that all outputs are there
 
 
@@ -99,6 +101,13 @@ def _train(
                     f"stopped at step {state.step}; run again to go on from there", file=sys.stderr
                 )
                 sys.exit(128 + stop[0])
+
+
+def _stopped(state: TrainingState, settings: TrainingSettings) -> dict[str, Any]:
+    """What the metadata say of a training that ended at an alarm."""
+    if state.alarm is None:
+        return {}
+    return {"stopped": {"detector": settings.stop_when.detector, "step": state.alarm}}
 
 
 def _course(settings: TrainingSettings, start: int) -> dict[str, Any]:
