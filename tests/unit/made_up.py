@@ -10,6 +10,7 @@ import pandas as pd
 from small import TRAINING
 
 from transience.departure.agreement import agreement_table
+from transience.departure.alarms import alarms_table
 from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
@@ -65,6 +66,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
     made = {"claims": _claims(), "interventions": _interventions(tables)}
+    made["alarms"] = alarms_table(*(tables[name] for name in ("evaluation", "training", "signals")))
     return tables | _free_energy(tables) | made
 
 

@@ -112,3 +112,24 @@ rule interventions:
         **command("transience.departure.interventions", "training variants"),
     shell:
         "python -m transience.departure.interventions {params.flags} > {log:q} 2>&1"
+
+
+rule alarms:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        training="results/{experiment}/tables/training.parquet",
+        signals="results/{experiment}/tables/signals.parquet",
+    output:
+        alarms="results/{experiment}/tables/alarms.parquet",
+    log:
+        "results/{experiment}/logs/alarms/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/alarms/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.alarms"),
+    shell:
+        "python -m transience.departure.alarms {params.flags} > {log:q} 2>&1"

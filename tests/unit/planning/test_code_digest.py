@@ -141,8 +141,8 @@ def test_training_depends_on_little():
         "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
         "training": (
-            "__main__ arithmetic background branch cuda_graph detectors ending kept phases schedule "
-            "self_check settings signals state step train"
+            "__main__ arithmetic background branch cuda_graph detectors ending kept phases "
+            "schedule self_check settings signals state step train"
         ),
     }
     folders = {
