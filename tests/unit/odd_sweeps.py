@@ -18,6 +18,8 @@ from transience.figures.draw import save
 from transience.files.tables import schemas
 from transience.planning import configuration
 from transience.problem.diversity import format_num_tasks
+from transience.problem.settings import FAMILIES
+from transience.training.detectors import DETECTORS
 from transience.verify.files import CHECKPOINTS, ENDS, ON_DEMAND
 
 DEFAULTS = Path(__file__).parents[2] / "config/config.yaml"
@@ -62,6 +64,7 @@ OF_THE_SWEEP = {
     "departure.held_out": (
         "task variants", "free_energy departure_prediction departure_prediction_scores"
     ),
+    "departure.alarms": ("", "evaluation training signals alarms"),
     "departure.interventions": ("training variants", "evaluation training front interventions"),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip
@@ -132,6 +135,10 @@ def drawn(number: int) -> Config:
     if "baseline" in changes["variants"] and dice.random() < 0.5:
         changes["checkpoints"]["states"] = ["all"]
         changes["variants"] |= _interventions(dice, steps)
+    changes["task"]["family"] = dice.choice(["linear", *FAMILIES])
+    if dice.random() < 0.3:
+        stop = {"detector": dice.choice([*DETECTORS]), "threshold": dice.choice([1e-9, 0.1])}
+        changes["training"]["stop_when"] = stop | dice.choice([{}, {"cooldown_steps": 3}])
     return small(**changes)
 
 

@@ -17,7 +17,7 @@ RULES = sorted((ROOT / "workflow/rules").glob("[0-9]_*.smk"))
 STOREYS = [
     *("errors", "settings", "problem", "files", "model", "run", "command"),
     *("training", "evaluation", "complexity", "collect", "trajectories", "departure"),
-    *("claims", "figures", "planning", "report", "verify"),
+    *("claims", "figures", "planning", "report", "verify", "watch"),
 ]
 MOST_STOREYS = 9  # the longest chain of imports, in modules
 MOST_LINES = 40  # of a function, its docstring included

@@ -135,7 +135,7 @@ def test_training_depends_on_little():
     """An edit of any of these trains every sweep again, so the list grows on purpose only."""
     expected = {
         "": "errors run settings",
-        "files": "atomic checkpoints pinned tables unfinished",
+        "files": "atomic checkpoints lines pinned tables unfinished",
         "problem": "diversity drift ideal_predictors randomness settings tasks",
         "problem.families": "family",  # and the one that a variant names, by the rules
         "model": "autograd folding loss_and_gradient operations settings transformer",

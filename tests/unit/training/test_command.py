@@ -13,7 +13,9 @@ import torch
 from small import FLAGS, MODEL, TASK, TRAINING
 
 from transience.files.checkpoints import CheckpointReader
+from transience.files.lines import NAME
 from transience.files.tables import read_table
+from transience.training.state import LOG_COLUMNS
 
 SETTINGS = {
     "experiment": "test",
@@ -159,3 +161,88 @@ def test_checkpoints_that_lack_their_end_start_again(tmp_path, environment):
     assert f"{partial}: expected " in done.stderr and "starting again" in done.stderr
     reader = CheckpointReader(tmp_path / "c.safetensors")
     assert all(reader.parameters(index).any() for index in range(len(reader)))
+
+
+# Lines
+
+# Keeps the lines of a training that ends, whose folder is removed
+KEEP_LINES = """
+import pathlib, runpy, shutil, sys
+removed = shutil.rmtree
+def rmtree(folder):
+    (lines,) = pathlib.Path(folder).glob("*/lines.jsonl")
+    lines.rename(pathlib.Path(folder).parent / "lines.jsonl")
+    removed(folder)
+shutil.rmtree = rmtree
+runpy.run_module("transience.training", run_name="__main__", alter_sys=True)
+"""
+
+
+def told(path):
+    """Header, logged steps and events of a file of lines, all of them whole."""
+    text = path.read_text()
+    header, *lines = map(json.loads, text.splitlines())
+    assert text.endswith("\n")
+    kinds = [[line for line in lines if ("event" in line) == event] for event in (False, True)]
+    return header, *kinds
+
+
+def keeping_lines(folder, environment, **changes):
+    words = [sys.executable, "-c", KEEP_LINES, *command(folder, **changes)[3:]]
+    subprocess.run(words, env=environment, check=True, capture_output=True)
+    return told(folder / NAME)
+
+
+def logged(folder):
+    """Rows of both tables of a training, as lines have them, but for the time."""
+    training = read_table(folder / "t.parquet", "training")
+    signals = read_table(folder / "g.parquet", "signals")
+    both = training.merge(signals)[[*LOG_COLUMNS]].astype(object)
+    return both.where(both.notna(), None).to_dict("records")
+
+
+def test_lines_are_the_log(tmp_path, environment):
+    header, lines, events = keeping_lines(tmp_path, environment)
+    assert header["format"] == 1 and header["host"] and header["pid"] != os.getpid()
+    run = {"variant": "baseline", "num_tasks": "4", "seed": 1, "first_step": 0, "last_step": 40}
+    assert header | run == header
+    times = [line.pop("time") for line in lines]
+    assert times == sorted(times) and header["time"] <= times[0]
+    assert lines == logged(tmp_path) and len(lines) == 5
+    assert lines[0]["gradient_variance"] is None  # there is none at the first step
+    assert [(event["event"], event["step"]) for event in events] == [("finished", 40)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_lines_are_cut_at_the_restored_step(tmp_path, environment, number):
+    changes = {"num_steps": 3000, "log_every": 10}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    keeping_lines(whole, environment, **changes)
+    process = subprocess.Popen(
+        command(cut, **changes), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(cut.glob("state/*/state.safetensors")), process)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    (path,) = cut.glob(f"state/*/{NAME}")
+    with path.open("a") as file:  # lines beyond the state, as of a kill long after the last save
+        file.write('{"step":2999,"batch_loss":-1}\n{"step":3000,"batch')
+    _, lines, events = keeping_lines(cut, environment, **changes)
+    assert [event["event"] for event in events] == (
+        ["resumed", "finished"] if number == signal.SIGKILL else ["stopped", "resumed", "finished"]
+    )
+    assert lines[[line["step"] for line in lines].index(2990) + 1]["step"] == 3000
+    ours = [{k: v for k, v in line.items() if k not in ("seconds", "time")} for line in lines]
+    theirs = [{k: v for k, v in row.items() if k != "seconds"} for row in logged(whole)]
+    assert ours == theirs
+
+
+def test_a_training_that_diverges_says_so(tmp_path, environment):
+    changes = {"learning_rate": 1e6, "warmup_steps": 0, "num_steps": 2000, "log_every": 1}
+    done = subprocess.run(
+        command(tmp_path, **changes), env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    (path,) = tmp_path.glob(f"state/*/{NAME}")
+    event = told(path)[2][-1]
+    assert event["event"] == "diverged" and event["words"] in done.stderr

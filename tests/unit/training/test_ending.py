@@ -46,10 +46,12 @@ def whole() -> TrainingState:
 @pytest.fixture(scope="module")
 def alarm(whole) -> int:
     """Step of the alarm, from the log of a training that takes no notice."""
-    above = np.maximum(column(whole, "projection") - 0.3, -1)
-    total, steps = 0.0, column(whole, "step")
-    for step, one in zip(steps, above, strict=True):
-        total = max(0.0, total + one)
+    names = ("step", "projection", "batch_loss", "ridge_loss", "learning_rate")
+    total, before = 0.0, 0.0
+    for step, place, loss, of_ridge, rate in zip(*(column(whole, n) for n in names), strict=True):
+        if rate <= before and loss <= 1.5 * of_ridge:
+            total = max(0.0, total + place - 0.3)
+        before = rate
         if total > AT_ALARM["threshold"]:
             assert 10 < step < 150
             return int(step)

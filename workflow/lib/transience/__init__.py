@@ -24,6 +24,7 @@ The stages:
 - `claims` (7): the paper's claims, tested on the finished tables
 - `figures` (8), `report` (9): what a reader sees
 - `verify`: do finished results belong together?
+- `watch`: trainings seen while they run
 
 Nothing here knows of Snakemake. Symbols in shapes: **B** sequences, **K** examples a sequence,
 **D** task dimension, **M** tasks (task diversity), **T** = 2K tokens, **C** embedding width,

@@ -7,6 +7,7 @@
 - `metadata`: what every file says of its origin, and whether files belong together
 - `selections`: what figures, claims and the report all read out of tables
 - `atomic`: files that are there whole or not at all
+- `lines`: a training told step by step while it runs
 - `unfinished`: where a killed job finds what it left
 - `dictionary`: results/README.md, from the schemas
 """

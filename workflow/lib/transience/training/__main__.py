@@ -15,6 +15,8 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
+from transience.errors import InputError
+from transience.files.lines import NAME, LineWriter
 from transience.files.tables import write_table
 from transience.files.unfinished import state_folder
 from transience.model.settings import ModelSettings
@@ -67,7 +69,10 @@ def main() -> None:
     spare = 2 if settings.stop_when.detector else 0  # the alarm, and the end
     kept = Kept.of(folder, run, steps, metadata, spare=spare)
     state = kept.state(run, device, parent)
-    _train(kept, state, run, settings, start, args.save_state_every)
+    about = {key: metadata[key] for key in ("variant", "num_tasks", "seed")}
+    about |= {"first_step": start, "last_step": settings.last_step(start)}
+    lines = LineWriter(folder / NAME, LOG_COLUMNS, about, step=state.step, log=state.log)
+    _train(kept, lines, state, run, settings, start, args.save_state_every)
     told = _stopped(state, settings)
     metadata |= told
     log = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
@@ -81,6 +86,7 @@ def main() -> None:
 
 def _train(
     kept: Kept,
+    lines: LineWriter,
     state: TrainingState,
     run: Run,
     settings: TrainingSettings,
@@ -90,13 +96,15 @@ def _train(
     """Train on to the end, keeping what is to be kept; stop where a signal says so."""
     steps = settings.last_step(start)
     progress = Progress(steps, label("train", run), "step", done=state.step)
-    with _stop_signals() as stop:
+    with _stop_signals() as stop, _told(lines, state):
         for _ in train(state, run, settings, start=start):  # always `state`, one step further
             kept.checkpoint(state)
+            lines.follow(state.log)
             progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
             if stop or kept.age() > save_every:
                 kept.save(state)
             if stop:
+                lines.event("stopped", state.step)
                 print(
                     f"stopped at step {state.step}; run again to go on from there", file=sys.stderr
                 )
@@ -108,6 +116,18 @@ def _stopped(state: TrainingState, settings: TrainingSettings) -> dict[str, Any]
     if state.alarm is None:
         return {}
     return {"stopped": {"detector": settings.stop_when.detector, "step": state.alarm}}
+
+
+@contextlib.contextmanager
+def _told(lines: LineWriter, state: TrainingState) -> Iterator[None]:
+    """Tell how a training ends, for who watches it."""
+    try:
+        yield
+    except Exception as error:
+        diverged = isinstance(error, InputError) and "diverged" in str(error)
+        lines.event("diverged" if diverged else "failed", state.step, words=str(error)[:500])
+        raise
+    lines.event("finished", state.step)
 
 
 def _course(settings: TrainingSettings, start: int) -> dict[str, Any]:
