@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
@@ -122,7 +122,7 @@ def _llc_differences(estimates: pd.DataFrame, name: str) -> pd.DataFrame:
     runs = runs.merge(reference.rename(columns=names), on=["variant", "seed"], how="left")
     difference = runs["run_llc"] - runs["reference_llc"]
     runs["delta_llc"] = difference.where(np.isfinite(runs["num_tasks"]))
-    width = t.ppf((1 + CONFIDENCE) / 2, (runs["chains"] - 1).clip(lower=1))
+    width = stdtrit((runs["chains"] - 1).clip(lower=1), (1 + CONFIDENCE) / 2)
     width = width * np.hypot(runs["run_llc_error"], runs["reference_llc_error"])
     runs["delta_llc_low"] = runs["delta_llc"] - width
     runs["delta_llc_high"] = runs["delta_llc"] + width
