@@ -31,7 +31,7 @@ VARIANT, SEED = "baseline", 0
 
 # Rules of a run, in order: module, and what it writes. All but the first read the checkpoints.
 STAGES = {
-    "train": ("transience.training", ("checkpoints", "states", "training")),
+    "train": ("transience.training", ("checkpoints", "states", "training", "signals")),
     "evaluate": ("transience.evaluation", ("evaluation", "predictors", "front", "probe")),
     "llc": ("transience.complexity.llc", ("llc", "llc_trace")),
     "indicators": ("transience.complexity.indicators", ("indicators",)),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from transience.departure.free_energy import Units, free_energy_table
+from transience.departure.free_energy import free_energy_table
 
 Tables = dict[str, pd.DataFrame]
-UNITS = {"baseline": Units(nats=64.0, batch_size=32)}
+NATS = {"baseline": 64.0}
 DIVERSITIES = (1.0, 8.0, 16.0, 64.0, math.inf)
 DEPARTURES = {8.0: 1000, 16.0: 4000, 64.0: None}  # steps; M = 1 never comes near, 64 stays
 GAPS = {1.0: 0.9, 8.0: 0.3, 16.0: 0.2, 64.0: 0.1, math.inf: 0.0}
@@ -27,12 +27,13 @@ def made_up(
     error: float = 1.0,
     diversities: Sequence[float] = DIVERSITIES,
 ) -> Tables:
-    """Evaluation, predictors and LLC of two seeds; seed 1 departs at twice the step of seed 0."""
-    frames: dict[str, list] = {"evaluation": [], "predictors": [], "llc": []}
+    """Tables of two seeds, in batches of 32; seed 1 departs at twice the step of seed 0."""
+    frames: dict[str, list] = {"evaluation": [], "predictors": [], "llc": [], "training": []}
     for m in diversities:
         for seed in (0, 1):
             run = {"variant": "baseline", "num_tasks": m, "seed": seed}
             frames["evaluation"].append(evaluation(m, seed).assign(**run))
+            frames["training"].append(training(32).assign(**run))
             losses = {"dmmse": 1 - GAPS[m], "ridge": 1.0, "zero": 4.0}
             for name, loss in losses.items():
                 row = {"distribution": "training", "position": None, "predictor": name}
@@ -62,9 +63,18 @@ def evaluation(m: float, seed: int) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def table_of(made: Tables, units: Mapping[str, Units] = UNITS) -> pd.DataFrame:
+def training(batch_size: int, *, from_500_on: int | None = None) -> pd.DataFrame:
+    """Rows of one run, with another batch size from step 500 on."""
+    later = (from_500_on or batch_size) * (CHECKPOINTS - 500)
+    sequences = np.where(CHECKPOINTS <= 500, batch_size * CHECKPOINTS, 500 * batch_size + later)
+    columns = {"step": CHECKPOINTS, "sequences": sequences.astype(float)}
+    return pd.DataFrame(columns).iloc[1:].assign(learning_rate=1.0, seconds=1.0)
+
+
+def table_of(made: Tables, nats: Mapping[str, float] = NATS) -> pd.DataFrame:
     """Table `free_energy`."""
-    return free_energy_table(made["evaluation"], made["predictors"], made["llc"], units)
+    sources = [made[name] for name in ("evaluation", "predictors", "llc", "training")]
+    return free_energy_table(*sources, nats)
 
 
 def row_of(table: pd.DataFrame, m: float, seed: int, estimate: str = "centred_llc") -> pd.Series:

@@ -10,7 +10,8 @@ import pandas as pd
 from small import TRAINING
 
 from transience.departure.agreement import agreement_table
-from transience.departure.free_energy import Units, free_energy_table
+from transience.departure.alarms import alarms_table
+from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
 from transience.departure.laws import LAWS
@@ -21,7 +22,7 @@ from transience.training.settings import PhaseSettings, TrainingSettings
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
 NUM_DRAWS = 60
-UNITS = {"baseline": Units(nats=64.0, batch_size=32)}
+NATS = {"baseline": 64.0}
 FEW = [1.0, 8.0, math.inf]
 PAPER = [
     *[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 46, 64, 90, 128, 182, 256, 362, 512, 724, 1024, 2048, 4096],
@@ -44,6 +45,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
     runs = list(itertools.product(num_tasks, range(num_seeds)))
     frames = {
         "training": [_training(m, s) for m, s in runs],
+        "signals": [_signals(m, s) for m, s in runs],
         "evaluation": [_evaluation(m, s) for m, s in runs],
         "predictors": [_predictors(m, s) for m, s in runs],
         "front": [_front(m, s) for m, s in runs],
@@ -64,6 +66,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
     made = {"claims": _claims(), "interventions": _interventions(tables)}
+    made["alarms"] = alarms_table(*(tables[name] for name in ("evaluation", "training", "signals")))
     return tables | _free_energy(tables) | made
 
 
@@ -125,6 +128,16 @@ def _training(m: float, s: int) -> pd.DataFrame:
             "gradient_norm": 1.0, "seconds": np.array(STEPS) * 6e-3,
             "sequences": np.array(STEPS) * 32.0,
         }
+    )  # fmt: skip
+
+
+def _signals(m: float, s: int) -> pd.DataFrame:
+    """The batch loss falls below that of ridge, the sooner the fewer tasks there are."""
+    training = _training(m, s)[["num_tasks", "seed", "step", "batch_loss"]]
+    none = math.isinf(m)
+    return training.assign(
+        ridge_loss=1.7, dmmse_loss=1.7 if none else 0.5, gradient_variance=30 / training["step"],
+        projection=math.nan if none else training["step"] / T, residual=math.nan if none else 0.1,
     )  # fmt: skip
 
 
@@ -331,8 +344,8 @@ def _transient_ridge(m: float, s: int) -> pd.DataFrame:
 
 
 def _free_energy(tables: Tables) -> Tables:
-    sources = [tables[name] for name in ("evaluation", "predictors", "llc")]
-    table = free_energy_table(*sources, UNITS)
+    sources = [tables[name] for name in ("evaluation", "predictors", "llc", "training")]
+    table = free_energy_table(*sources, NATS)
     agreement = {"free_energy": table, "free_energy_agreement": agreement_table(table)}
     return agreement | _departure_prediction(table)
 
@@ -364,7 +377,7 @@ def _claims() -> pd.DataFrame:
         ("llc_plateau", "The LLC plateaus above M = 32.", "No M above 32.", "not testable"),
     ]
     frame = pd.DataFrame(rows, columns=["claim", "paper_says", "this_sweep_shows", "verdict"])
-    return frame.assign(variant="baseline")
+    return frame.assign(variant="baseline", criterion="Every M < 9 does.")
 
 
 def side_by_side(*names: str, **sweeps: Tables) -> Tables:

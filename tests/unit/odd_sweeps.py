@@ -18,6 +18,8 @@ from transience.figures.draw import save
 from transience.files.tables import schemas
 from transience.planning import configuration
 from transience.problem.diversity import format_num_tasks
+from transience.problem.settings import FAMILIES
+from transience.training.detectors import DETECTORS
 from transience.verify.files import CHECKPOINTS, ENDS, ON_DEMAND
 
 DEFAULTS = Path(__file__).parents[2] / "config/config.yaml"
@@ -43,7 +45,7 @@ SMALL = {
     "figures": {"dpi": 50, "smoothing_window": 1},
 }  # fmt: skip
 OF_A_RUN = {  # commands by module: the sections that each reads, and its files
-    "training": ("task model training checkpoints", [CHECKPOINTS, "states", "training"]),
+    "training": ("task model training checkpoints", [CHECKPOINTS, "states", "training", "signals"]),
     "evaluation": ("task model evaluation probe", ["evaluation", "predictors", "front", "probe"]),
     "complexity.llc": ("task model llc", ["llc", "llc_trace"]),
     "complexity.llc_curve": ("task model llc llc_curve", ["llc_curve"]),
@@ -57,11 +59,12 @@ OF_THE_SWEEP = {
         "", "evaluation predictors trajectory_pca transient_ridge"
     ),
     "departure.free_energy": (
-        "task training variants", "evaluation predictors llc free_energy free_energy_agreement"
+        "task variants", "evaluation predictors llc training free_energy free_energy_agreement"
     ),
     "departure.held_out": (
         "task variants", "free_energy departure_prediction departure_prediction_scores"
     ),
+    "departure.alarms": ("", "evaluation training signals alarms"),
     "departure.interventions": ("training variants", "evaluation training front interventions"),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip
@@ -132,6 +135,10 @@ def drawn(number: int) -> Config:
     if "baseline" in changes["variants"] and dice.random() < 0.5:
         changes["checkpoints"]["states"] = ["all"]
         changes["variants"] |= _interventions(dice, steps)
+    changes["task"]["family"] = dice.choice(["linear", *FAMILIES])
+    if dice.random() < 0.3:
+        stop = {"detector": dice.choice([*DETECTORS]), "threshold": dice.choice([1e-9, 0.1])}
+        changes["training"]["stop_when"] = stop | dice.choice([{}, {"cooldown_steps": 3}])
     return small(**changes)
 
 
@@ -228,7 +235,7 @@ class Chain:
         keys |= state if module in ("training", "complexity.llc") else {}
         settings = configuration.variant_settings(self.config, variant)
         if module == "training" and (parent := settings["training"]["branch"].get("variant")):
-            names = (CHECKPOINTS, "states", "training")
+            names = (CHECKPOINTS, "states", "training", "signals")
             files |= {f"parent_{name}": self.table(name, (parent, *run[1:])) for name in names}
         call(module, self._settings(settings, reads), keys | files)
 
@@ -256,7 +263,7 @@ class Chain:
             "trajectory_pca",
         }
         names |= {"trajectory_pca_components", "trajectory_subspace", "free_energy"}
-        names |= {"free_energy_agreement", "departure_prediction_scores"}
+        names |= {"free_energy_agreement", "departure_prediction_scores", "interventions"}
         tables = [self.table(name) for name in sorted(names)]
         files = {"tables": tables, "claims": self.table("claims")}
         call("claims", self._settings(self.config), files)

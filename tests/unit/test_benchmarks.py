@@ -6,7 +6,9 @@ from pathlib import Path
 
 import gpu_plan
 import gpu_work
+import numpy as np
 import paper_cost
+import phases
 import pytest
 import speed
 import torch
@@ -61,6 +63,23 @@ def test_products_in_place_are_counted():
     case = speed.Case.of("smoke.yaml", torch.device("cpu"))
     forward, whole = (speed.operations(case, gradient=one) for one in (False, True))
     assert 2.7 * forward < whole <= 3.1 * forward
+
+
+def test_phases_are_compared_round_by_round():
+    """A machine that is three times as slow in some rounds changes no ratio."""
+    plain = np.where(np.arange(40) % 3, 1.0, 3.0)
+    assert phases.ratio(1.05 * plain, plain) == pytest.approx((1.05, 1.05, 1.05))
+    middle, low, high = phases.ratio(np.linspace(0.9, 1.1, 41), np.ones(41))
+    assert low < middle < high and middle == pytest.approx(1.0)
+
+
+def test_every_kind_of_phase_takes_its_turn(monkeypatch, capsys):
+    words = ["phases.py", "--file", "smoke.yaml", "--rounds", "2", "--steps", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    phases.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0].removeprefix("| ") for row in rows] == [*phases.PHASES]
+    assert all(float(row[1]) > 0 for row in rows)
 
 
 # A plan without a GPU

@@ -210,6 +210,7 @@ def test_a_stage_that_fails_is_told_and_the_others_go_on(plan, monkeypatch):
                 "checkpoints",
                 "states",
                 "training",
+                "signals",
                 "llc",
                 "llc_trace",
                 "indicators",

@@ -26,6 +26,15 @@ KNOWN = {  # what the issue on odd sweeps began with
     "no move": {"training": {"learning_rate": 1e-30}},
     "width 1": {"model": {"width": 1}},
     "much noise": {"task": {"noise_variance": 1e6}, "training": {"divergence_loss": 1e12}},
+    "means": {"task": {"family": "gaussian_means"}},
+    "stopped at an alarm": {
+        "training": {
+            "num_steps": 20,
+            "log_every": 1,
+            "warmup_steps": 1,
+            "stop_when": {"detector": "small_gradient", "threshold": 1e-9, "cooldown_steps": 2},
+        },
+    },
     "ones": {
         "task": {"task_dimension": 1, "num_examples": 2},
         "evaluation": {"num_sequences": 1},

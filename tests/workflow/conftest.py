@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from transience.planning.code_digest import closure
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("Snakefile", "Makefile", "config", "envs", "workflow")
 SMOKE = "config/smoke.yaml"
@@ -126,9 +128,11 @@ class Job:
 
     @property
     def modules(self) -> list[str]:
-        """What it runs: a module, and that of its figure."""
+        """What it runs: a module, that of its figure, and that of the problem if it loads one."""
         module, figure = self.after("-m"), self.after("--figure")
-        return [module, *([f"{module}.{figure}"] if figure else [])]
+        loads = "transience.problem.families.family" in closure(module)
+        problem = ["transience.problem.families.linear"] if loads else []
+        return [module, *([f"{module}.{figure}"] if figure else []), *problem]
 
     def after(self, flag: str) -> str:
         """The word after a flag, empty if there is none."""

@@ -11,16 +11,17 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 RUNS = 6  # of the smoke sweep: three task diversities, two seeds
 SWEEP = {
     "configuration": 1,
-    "collect": 8,
+    "collect": 9,
     "indicator_agreement": 1,
     "trajectory_pca": 1,
     "transient_ridge": 1,
     "trajectory_subspace": 1,
     "free_energy": 1,
     "interventions": 1,
+    "alarms": 1,
     "departure_prediction": 1,
     "claims": 1,
-    "figure": 12,
+    "figure": 13,
     "report": 1,
 }
 
@@ -29,7 +30,7 @@ RUN_RULES = ("train", "evaluate", "llc", "llc_curve", "indicators")
 
 
 def with_runs(number: int, variants: int = 1) -> dict[str, int]:
-    several = {"figure": 15, "figure_of_variant": 12 * (variants - 1)} if variants > 1 else {}
+    several = {"figure": 16, "figure_of_variant": 13 * (variants - 1)} if variants > 1 else {}
     return SWEEP | dict.fromkeys(RUN_RULES, number) | several
 
 

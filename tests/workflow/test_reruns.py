@@ -23,28 +23,32 @@ from transience.command.flags import Reads
 from transience.planning.code_digest import closure, code_digest
 
 RUNS = 6
-COLLECT = {"collect": 8, "indicator_agreement": 1}
+COLLECT = {"collect": 9, "indicator_agreement": 1}
 AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
 FREE_ENERGY = {"free_energy": 1, "departure_prediction": 1}
 AFTER_RUNS = (
-    COLLECT | {"trajectory_pca": 1} | FREE_ENERGY | AFTER_PCA | {"figure": 12, "interventions": 1}
+    COLLECT
+    | {"trajectory_pca": 1}
+    | FREE_ENERGY
+    | AFTER_PCA
+    | {"figure": 13, "interventions": 1, "alarms": 1}
 )
 RECORDED = {"configuration": 1, "report": 1}  # an edit of the configuration goes to config.json
 EVALUATION = (
-    {"evaluate": RUNS, "collect": 3, "interventions": 1, "trajectory_pca": 1}
+    {"evaluate": RUNS, "collect": 3, "interventions": 1, "alarms": 1, "trajectory_pca": 1}
     | FREE_ENERGY
     | AFTER_PCA
 )
-EVALUATION |= {"figure": 11}
+EVALUATION |= {"figure": 12}
 AFTER_PREDICTORS = {"collect": 1} | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 8}
 OF_LLC = {"llc": 6, "collect": 2, "indicator_agreement": 1} | FREE_ENERGY | {"claims": 1}
 OF_LLC |= {"figure": 6, "report": 1}
 CURVE = {"llc_curve": 6, "collect": 1, "claims": 1, "figure": 1, "report": 1}
 LLC = OF_LLC | {"llc_curve": 6, "collect": 3}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
-DRAWN = {"figure": 12, "report": 1}
-BESIDE = {"figure": 15, "figure_of_variant": 12}  # where there are two variants
+DRAWN = {"figure": 13, "report": 1}
+BESIDE = {"figure": 16, "figure_of_variant": 13}  # where there are two variants
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
@@ -170,13 +174,18 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
             {"trajectory_subspace": 1, "claims": 1, "figure": 1, "report": 1},
         ),
         ("departure.transient_ridge", AFTER_TRANSIENCE | {"interventions": 1}),
-        ("departure.pareto", {"interventions": 1}),
+        ("departure.alarms", {"alarms": 1, "figure": 1, "report": 1}),
+        ("departure.pareto", {"interventions": 1, "claims": 1, "report": 1}),
         ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),
         ("departure.laws", {"departure_prediction": 1, "claims": 1, "figure": 1, "report": 1}),
         ("claims.behaviour", {"claims": 1, "report": 1}),
+        ("claims.interventions", {"claims": 1, "report": 1}),
         (
             "collect",
-            COLLECT | FREE_ENERGY | AFTER_TRANSIENCE | {"figure": 12, "interventions": 1},
+            COLLECT
+            | FREE_ENERGY
+            | AFTER_TRANSIENCE
+            | {"figure": 13, "interventions": 1, "alarms": 1},
         ),
         ("figures.style", DRAWN),
         ("figures.draw", DRAWN),

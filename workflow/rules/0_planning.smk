@@ -19,6 +19,7 @@ from transience.planning.configuration import (
     completed,
     run_folder,
     runs,
+    sweep_family,
     tables_left_out,
     variant_settings,
 )

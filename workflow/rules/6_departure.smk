@@ -30,6 +30,7 @@ rule free_energy:
         evaluation="results/{experiment}/tables/evaluation.parquet",
         predictors="results/{experiment}/tables/predictors.parquet",
         llc="results/{experiment}/tables/llc.parquet",
+        training="results/{experiment}/tables/training.parquet",
     output:
         free_energy="results/{experiment}/tables/free_energy.parquet",
         free_energy_agreement="results/{experiment}/tables/free_energy_agreement.parquet",
@@ -42,7 +43,7 @@ rule free_energy:
     resources:
         **asks(mem_mb=1500, runtime=30),
     params:
-        **command("transience.departure.free_energy", "task training variants"),
+        **command("transience.departure.free_energy", "task variants"),
     shell:
         "python -m transience.departure.free_energy {params.flags} > {log:q} 2>&1"
 
@@ -111,3 +112,24 @@ rule interventions:
         **command("transience.departure.interventions", "training variants"),
     shell:
         "python -m transience.departure.interventions {params.flags} > {log:q} 2>&1"
+
+
+rule alarms:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        training="results/{experiment}/tables/training.parquet",
+        signals="results/{experiment}/tables/signals.parquet",
+    output:
+        alarms="results/{experiment}/tables/alarms.parquet",
+    log:
+        "results/{experiment}/logs/alarms/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/alarms/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.alarms"),
+    shell:
+        "python -m transience.departure.alarms {params.flags} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-# The paper's claims, tested on the tables of the sweep.
+# The paper's claims, and expectations of interventions, tested on the tables of the sweep.
 
 
 rule claims:
@@ -9,6 +9,7 @@ rule claims:
                 *("evaluation", "predictors", "llc", "llc_curve", "transient_ridge"),
                 *("trajectory_pca", "trajectory_pca_components", "trajectory_subspace"),
                 *("free_energy", "free_energy_agreement", "departure_prediction_scores"),
+                "interventions",
             ],
         ),
     output:
@@ -22,6 +23,6 @@ rule claims:
     resources:
         **asks(mem_mb=1500, runtime=30),
     params:
-        **command("transience.claims"),
+        **command("transience.claims", "family"),
     shell:
         "python -m transience.claims {params.flags} > {log:q} 2>&1"

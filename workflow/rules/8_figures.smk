@@ -32,7 +32,7 @@ rule figure:
     resources:
         **asks(mem_mb=1500, runtime=30),
     params:
-        **command("transience.figures", "figures", figures=FIGURES),
+        **command("transience.figures", "figures family", figures=FIGURES),
         caption=lambda wildcards, output: filled(
             wildcards.figure,
             variant_settings(config, wildcards.get("variant", config["figures"]["variant"])),

@@ -7,7 +7,7 @@ import yaml
 from snakemake.logging import logger
 from transience.figures.captions import captions, filled, of_sweep
 from transience.planning import gpus
-from transience.planning.code_digest import code_digest
+from transience.planning.code_digest import closure, code_digest
 from transience.problem.diversity import format_num_tasks
 
 RUNS = runs(config)
@@ -22,6 +22,9 @@ TABLES = {
 }
 # Where the LLC is off, the sweep has empty tables of it, and runs have none.
 TABLES["runs"] = [name for name in TABLES["runs"] if name not in tables_left_out(config)]
+
+# A module that imports this one loads a file beside it, by the name of the family of problems.
+FAMILY = "transience.problem.families.family"
 
 # The interpreter that runs Snakemake runs the jobs too, unless conda was asked for. It takes the place
 # of the shell, which would print the whole command of a job that was killed.
@@ -91,6 +94,7 @@ def command(module: str, reads: str = "", *, figures=("",), data_files=()) -> di
     def cfg(wildcards) -> str:
         variant = wildcards.get("variant")
         chosen = variant_settings(config, variant) if variant else config
+        chosen = chosen | {"family": sweep_family(config)}
         return as_parameter(chosen, *reads.split(), experiment=wildcards.experiment)
 
     def flags(wildcards, input, output, threads) -> str:
@@ -165,20 +169,29 @@ def report_what_there_is() -> None:
 def code_of(module: str, figures=("",), data_files=()):
     """Param: digest of what a module runs, with that of the figure which the wildcards name.
 
-    A queued job refuses if that was edited meanwhile.
+    And with that of the variant's family of problems, or of all if there is no variant, where the
+    module loads one by name. A queued job refuses if that was edited meanwhile.
     """
+    families = {variant: variant_settings(config, variant)["task"]["family"] for variant in PARENTS}
+    loads = FAMILY in closure(module)
+    kinds = {None: {*families.values()}} | {name: {name} for name in families.values()}
     digests = {}
     for figure in figures:
-        name = f"{module}.{figure}".strip(".")
-        digests[name] = code_digest(module, name, data_files=data_files)
-    variables = {name: f"TRANSIENCE_CODE_{name.replace('.', '_')}" for name in digests}
+        for kind, names in kinds.items() if loads else [(None, ())]:
+            name = f"{module}.{figure}".strip(".")
+            modules = sorted(f"{FAMILY.rpartition('.')[0]}.{one}" for one in names)
+            digests[name, kind] = code_digest(module, name, *modules, data_files=data_files)
+    variables = {
+        key: "_".join(["TRANSIENCE_CODE", *filter(None, key)]).replace(".", "_") for key in digests
+    }
     if workflow.is_main_process:
-        os.environ.update({variables[name]: digest for name, digest in digests.items()})
+        os.environ.update({variables[key]: digest for key, digest in digests.items()})
 
     def code(wildcards) -> str:
         name = f"{module}.{wildcards.get('figure', '')}".strip(".")
-        if os.environ.get(variables[name], digests[name]) != digests[name]:
+        kind = families.get(wildcards.get("variant")) if loads else None
+        if os.environ.get(variables[name, kind], digests[name, kind]) != digests[name, kind]:
             stop_at([f"the code of {name} {EDITED}"])
-        return digests[name]
+        return digests[name, kind]
 
     return code

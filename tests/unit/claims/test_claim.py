@@ -25,11 +25,15 @@ from transience.claims.sweep_tables import Sweep
 def test_a_claim_is_a_row_of_the_table():
     @claim("Pigs fly.")
     def pigs_fly(sweep: Sweep) -> Finding:
+        """The lowest M
+        is above 1.
+        """
         return Finding.of(sweep.finite[0] > 1, f"The lowest M is {sweep.finite[0]:g}.")
 
     assert pigs_fly.row(Sweep.of(made_up(), "baseline")) == {
         "claim": "pigs_fly",
         "paper_says": "Pigs fly.",
+        "criterion": "The lowest M is above 1.",
         "this_sweep_shows": "The lowest M is 1.",
         "verdict": "fails",
     }

@@ -215,7 +215,9 @@ def test_where_tasks_wander_the_loss_is_that_of_the_checkpoints_tasks(
 
 
 def test_without_drift_all_checkpoints_share_one_dataset(checkpoints: Path, monkeypatch):
-    made, original = [], llc.dataset
-    monkeypatch.setattr(llc, "dataset", lambda *given: made.append(given) or original(*given))
+    made, original = [], checkpoint.dataset
+    monkeypatch.setattr(
+        checkpoint, "dataset", lambda *given: made.append(given) or original(*given)
+    )
     run_command(checkpoints, monkeypatch)
     assert len(made) == 1

@@ -148,11 +148,11 @@ def test_where_tasks_wander_the_loss_is_that_of_the_checkpoints_tasks(
     cpu = torch.device("cpu")
     found = list(curve_run(small_run(), drifting, *settings, cpu))
     without = list(curve_run(small_run(), still, *settings, cpu))
-    original = llc_curve.dataset
+    original = checkpoint.dataset
     for step, frame, other in zip((0, 3, 9), found, without, strict=True):
         there = run.at(step)
         with monkeypatch.context() as patch:
-            patch.setattr(llc_curve, "dataset", lambda _, *rest, of=there: original(of, *rest))
+            patch.setattr(checkpoint, "dataset", lambda _, *rest, of=there: original(of, *rest))
             alone = settings[1].model_copy(update={"checkpoints": [step]})
             (expected,) = curve_run(small_run(), still, settings[0], alone, cpu)
         pd.testing.assert_frame_equal(frame, expected)

@@ -5,23 +5,19 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from known_departures import DEPARTURES, GAPS, made_up, row_of, table_of
+from known_departures import DEPARTURES, GAPS, made_up, row_of, table_of, training
 
 from transience.command.entry import ends_in_one_line
-from transience.departure.free_energy import FreeEnergyReads, Units, main, units_of
+from transience.departure.free_energy import FreeEnergyReads, main, nats_of
 from transience.files import tables
 
 SETTINGS = {
     "experiment": "test",
     "task": {"task_dimension": 2, "num_examples": 16, "noise_variance": 0.125},
-    "training": {
-        "num_steps": 10_000, "batch_size": 32, "learning_rate": 1e-3, "warmup_steps": 0,
-        "beta1": 0.9, "beta2": 0.999, "precision": "float32", "log_every": 100,
-        "divergence_loss": 100.0,
-    },
     "variants": {"baseline": {}},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -52,13 +48,13 @@ def test_without_an_llc_there_is_what_was_observed():
 
 def test_runs_without_a_departure_are_told_apart():
     table = table_of(made_up())
-    stays, direct, reference = (row_of(table, m, 0) for m in (64.0, 1.0, math.inf))
+    stays, passed, reference = (row_of(table, m, 0) for m in (64.0, 1.0, math.inf))
     assert (stays["outcome"], stays["observed_low"], stays["observed_high"]) == (
         "stays", 320_000, math.inf,
     )  # fmt: skip
-    assert (direct["outcome"], direct["observed_low"]) == ("direct", 0)
+    assert (passed["outcome"], passed["observed_low"]) == ("passed_by", 0)
     assert (reference["outcome"], reference["prediction"]) == ("reference", "reference")
-    for row in (stays, direct, reference):
+    for row in (stays, passed, reference):
         assert math.isnan(row["departure_step"]) and math.isnan(row["llc_difference_needed"])
 
 
@@ -70,7 +66,7 @@ def test_no_higher_llc_is_no_trade_off():
 
 
 def test_an_interval_that_holds_no_difference_reaches_down_to_no_crossover():
-    table = table_of(made_up(lambda m, seed: 100.0, error=50.0), {"baseline": Units(1.0, 32)})
+    table = table_of(made_up(lambda m, seed: 100.0, error=50.0), {"baseline": 1.0})
     row = row_of(table, 8.0, 0)
     assert row["delta_llc_low"] < 0 < row["delta_llc"]
     assert row["predicted_low"] == 0 < row["predicted_samples"] < row["predicted_high"] < math.inf
@@ -90,19 +86,28 @@ def test_one_chain_has_no_error_and_no_interval():
     assert math.isfinite(row["predicted_samples"]) and math.isnan(row["predicted_low"])
 
 
-def test_units_are_nats_per_sequence_and_sequences_seen():
-    """Twice the nats per unit of loss needs twice the Δλ; twice the batch, twice the sequences."""
-    once = table_of(made_up())
-    doubled = table_of(made_up(), {"baseline": Units(nats=128.0, batch_size=64)})
-    for column in ("delta_loss", "observed_high"):
-        expected = 2 * row_of(once, 8.0, 0)[column]
-        assert row_of(doubled, 8.0, 0)[column] == pytest.approx(expected)
-
-
-def test_units_are_those_of_each_variant():
-    own = {"long": {"task": {"num_examples": 32}, "training": {"batch_size": 64}}, "same": {}}
+def test_the_loss_is_in_nats_per_sequence():
+    once, doubled = table_of(made_up()), table_of(made_up(), {"baseline": 128.0})
+    expected = 2 * row_of(once, 8.0, 0)["delta_loss"]
+    assert row_of(doubled, 8.0, 0)["delta_loss"] == pytest.approx(expected)
+    own = {"long": {"task": {"num_examples": 32}}, "same": {"training": {"batch_size": 64}}}
     settings = FreeEnergyReads(**SETTINGS | {"variants": own})
-    assert units_of(settings) == {"long": Units(128.0, 64), "same": Units(64.0, 32)}
+    assert nats_of(settings) == {"long": 128.0, "same": 64.0}
+
+
+def test_sequences_are_those_seen_also_where_the_batch_changes():
+    """M = 8, seed 0 leaves between steps 900 and 1000: 500 of them in batches of 64 or of 8."""
+    for batch_size in (64, 8):
+        made = made_up()
+        runs = made["training"].groupby(["variant", "num_tasks", "seed"]).groups
+        keys = ("variant", "num_tasks", "seed")
+        frames = [
+            training(32, from_500_on=batch_size).assign(**dict(zip(keys, run, strict=True)))
+            for run in runs
+        ]
+        row = row_of(table_of(made | {"training": pd.concat(frames)}), 8.0, 0)
+        assert row["observed_low"] == 32 * 500 + batch_size * 400
+        assert row["observed_high"] == 32 * 500 + batch_size * 500
 
 
 def test_without_infinity_or_with_a_diverged_chain_the_prediction_is_missing():

@@ -120,7 +120,7 @@ def test_what_is_cut_off_is_right_with_any_prediction_beyond():
     far = table["num_tasks"] == 64
     table.loc[far, ["outcome", "observed_low", "observed_high"]] = ["stays", 1e5, math.inf]
     first = table["num_tasks"] == 4
-    table.loc[first, ["outcome", "observed_low", "observed_high"]] = ["direct", 0, 1e5]
+    table.loc[first, ["outcome", "observed_low", "observed_high"]] = ["passed_by", 0, 1e5]
     found, scores = predictions(table)
     cut = found[found["num_tasks"].isin([4, 64]) & (found["predictor"] == "power_law")]
     assert len(cut) == 8 and (cut["error"] == 0).all() and cut["covered"].all()

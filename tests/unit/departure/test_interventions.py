@@ -57,7 +57,7 @@ STAYS = replace(CONTROL, outcome="stays", low=100.0, high=math.inf, ood=FLAT)
         ("delayed", replace(CONTROL, low=60.0, high=70.0, course=course(rate=0.9))),
         ("hastened", replace(CONTROL, low=20.0, high=40.0)),
         ("unchanged", replace(CONTROL, low=40.0, high=60.0)),
-        ("left, now direct", replace(CONTROL, outcome="direct", low=0.0, high=30.0)),
+        ("left, now passed_by", replace(CONTROL, outcome="passed_by", low=0.0, high=30.0)),
         ("stopped", replace(STAYS, steps=STEPS[:5], own=STAYS.own[:5], ood=FLAT[:5])),
     ],
 )
@@ -110,15 +110,31 @@ def settings(*phases: dict, **changes) -> TrainingSettings:
 
 def test_phases_in_words():
     two = {"begin": 10, "end": 20, "fresh_fraction": 0.1}, {"begin": 30, "fresh_fraction": 0.2}
-    found = described(settings(*two), 0, 40)
+    found = described(settings(*two), 8, 0, 40)
     assert (found["kind"], found["value"], found["onset"]) == ("fresh_fraction", 0.2, 10)
     assert math.isnan(found["release"])
-    assert described(settings(two[0]), 100, 140)["onset"] == 110
-    assert described(settings(two[0]), 0, 40)["release"] == 20
-    both = described(settings({"num_tasks": "inf", "weight_decay": 0.1}), 0, 40)
+    assert described(settings(two[0]), 8, 100, 140)["onset"] == 110
+    assert described(settings(two[0]), 8, 0, 40)["release"] == 20
+    both = described(settings({"num_tasks": "inf", "weight_decay": 0.1}), 8, 0, 40)
     assert both["kind"] == "num_tasks+weight_decay" and math.isnan(both["value"])
-    assert described(settings({"num_tasks": "inf"}), 0, 40)["value"] == math.inf
-    assert described(settings({"begin": 5}), 0, 40)["kind"] == "none"
+    assert described(settings({"num_tasks": "inf"}), 8, 0, 40)["value"] == math.inf
+    assert described(settings({"begin": 5}), 8, 0, 40)["kind"] == "none"
+
+
+def test_stages_are_over_when_they_come_to_the_m_of_the_run():
+    up = settings({"num_tasks": 4}, {"begin": 10, "num_tasks": 16}, {"begin": 20, "num_tasks": 64})
+    found = described(up, 64, 0, 40)
+    assert (found["kind"], found["value"], found["release"]) == ("num_tasks", 16, 20)
+    assert math.isnan(described(up, 8, 0, 40)["release"])
+    assert described(settings({"num_tasks": 8}), 8, 0, 40)["kind"] == "none"
+
+
+def test_the_weights_that_decay_are_named():
+    attention = {"weight_decay": 0.1, "weight_decay_of": "attention"}
+    found = described(settings({"weight_decay": 0.1}, {"begin": 10} | attention), 8, 0, 40)
+    assert found["weight_decay_of"] == "all+attention"
+    assert described(settings(attention), 8, 0, 40)["weight_decay_of"] == "attention"
+    assert described(settings({"fresh_fraction": 0.1}), 8, 0, 40)["weight_decay_of"] == ""
 
 
 def test_the_control_is_where_branches_begin():
@@ -178,6 +194,8 @@ def test_the_table_has_a_row_for_each_run_with_a_control():
     assert (row["variant"], row["control"], row["num_tasks"]) == ("kept", "baseline", 8.0)
     assert (row["onset"], row["verdict"], row["kind"]) == (40, "prevented", "weight_decay")
     assert (row["control_low"], row["control_high"]) == (40, 50)
+    assert (row["control_t_crit"], row["control_steps"], row["steps"]) == (10, 100, 100)
+    assert row["control_rate_time"] == 50  # at a rate of 1, up to its departure
     assert row["sequences"] == 800
     assert (row["regret"], row["ood_regret"]) == (pytest.approx(0.1), pytest.approx(0.1))
     assert row["above_front"] == row["control_least_above_front"] == pytest.approx(0.1)

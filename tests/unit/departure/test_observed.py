@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience.departure.observed import departure, departures, relative_distance
+from transience.departure.observed import OUTCOMES, departure, departures, relative_distance, t_crit
+from transience.files.tables import schemas
 
 STEPS = np.array([0, 1, 10, 100, 200, 300, 400])
 CLOSE = np.array([4.0, 4.0, 2.0, 0.9, 0.5, 0.5, 0.5])
@@ -20,14 +21,20 @@ CLOSE = np.array([4.0, 4.0, 2.0, 0.9, 0.5, 0.5, 0.5])
         ([0.5, 0.4, 0.4, 0.6, 0.7, 0.4, 0.2], CLOSE, ("left", 200, 300)),  # early noise is none
         ([0.5, 0.5, 0.5, 0.6, 0.7, 0.7, 0.7], CLOSE, ("stays", 400, math.inf)),
         ([0.5, 0.5, 0.5, 0.6, 0.4, 0.4, 0.5], CLOSE, ("stays", 100, math.inf)),  # just came back
-        ([0.5, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0], CLOSE, ("direct", 0, 10)),
-        ([0.4, 0.4, 0.4, 0.3, 0.2, 0.1, 0.0], CLOSE, ("direct", 0, 0)),
-        ([0.5, 0.5, 0.5, 0.6, 0.7, 0.4, 0.2], 4 + 0 * CLOSE, ("direct", 0, 300)),
+        ([0.5, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0], CLOSE, ("passed_by", 0, 10)),
+        ([0.4, 0.4, 0.4, 0.3, 0.2, 0.1, 0.0], CLOSE, ("passed_by", 0, 0)),
+        ([0.5, 0.5, 0.5, 0.6, 0.7, 0.4, 0.2], 4 + 0 * CLOSE, ("passed_by", 0, 300)),
         ([0.5, 0.5, 0.5, 0.6, 0.7, 0.7, 0.7], 4 + 0 * CLOSE, ("neither", 0, math.inf)),
     ],
 )
 def test_a_departure_lies_between_two_checkpoints_or_is_cut_off(relative, to_ridge, expected):
     assert departure(STEPS, np.array(relative), to_ridge) == expected
+
+
+def test_the_dictionary_of_tables_has_the_same_words():
+    (column,) = [one for one in schemas()["free_energy"].columns if one.name == "outcome"]
+    said = "; ".join(f"`{outcome}`: {meaning}" for outcome, meaning in OUTCOMES.items())
+    assert column.meaning.startswith(f"{said}.")
 
 
 def test_more_checkpoints_narrow_the_departure_and_do_not_move_it():
@@ -39,9 +46,13 @@ def test_more_checkpoints_narrow_the_departure_and_do_not_move_it():
         assert low <= 500 <= high <= low + 1001 / (number - 1)
 
 
-def test_an_untrained_model_that_is_far_from_both_is_not_at_ridge():
+def test_an_untrained_model_that_is_far_from_both_is_not_near_ridge():
     noise = np.array([0.51, 0.51, 0.5, 0.51, 0.5, 0.51, 0.5])
     assert departure(STEPS, noise, 4 + 0 * CLOSE)[0] == "neither"
+
+
+def test_t_crit_is_the_first_step_of_the_least_loss():
+    assert t_crit(STEPS, np.array([4.0, 3.0, 2.0, 1.5, 1.5, 1.6, 2.0])) == 100
 
 
 def test_relative_distance_is_missing_where_both_predictors_are_reached():

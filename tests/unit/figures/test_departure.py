@@ -15,7 +15,7 @@ from transience.figures.departure import AT_ONCE, BAND
 from transience.figures.draw import draw
 
 DIVERSITIES = [1.0, 8.0, 16.0, 64.0, math.inf]
-OUTCOMES = {1.0: "direct", 8.0: "left", 16.0: "left", 64.0: "stays", math.inf: "reference"}
+OUTCOMES = {1.0: "passed_by", 8.0: "left", 16.0: "left", 64.0: "stays", math.inf: "reference"}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from transience.figures.outcomes import SHAPES, draw_run, outcome_markers
 
 
 @pytest.mark.parametrize(
-    ("outcome", "x", "bars"), [("left", 30.0, 2), ("stays", 20.0, 1), ("direct", 30.0, 1)]
+    ("outcome", "x", "bars"), [("left", 30.0, 2), ("stays", 20.0, 1), ("passed_by", 30.0, 1)]
 )
 def test_a_run_stands_where_it_left_or_points_to_where_it_would(
     outcome: str, x: float, bars: int

@@ -136,12 +136,13 @@ def test_training_depends_on_little():
     expected = {
         "": "errors run settings",
         "files": "atomic checkpoints lines pinned tables unfinished",
-        "problem": "diversity drift randomness settings tasks",
+        "problem": "diversity drift ideal_predictors randomness settings tasks",
+        "problem.families": "family",  # and the one that a variant names, by the rules
         "model": "autograd folding loss_and_gradient operations settings transformer",
         "model.kernels": "attention compilation lanes layers operations",
         "training": (
-            "__main__ arithmetic background branch cuda_graph kept phases schedule self_check "
-            "settings signals state step train"
+            "__main__ arithmetic background branch cuda_graph detectors ending kept phases "
+            "schedule self_check settings signals state step train"
         ),
     }
     folders = {

@@ -19,6 +19,7 @@ from transience.problem.diversity import format_num_tasks
 from transience.problem.drift import Drift, Walk, last_move
 from transience.problem.settings import TaskSettings
 from transience.problem.tasks import sample_sequences, task_set
+from transience.settings import Settings
 
 Made = TypeVar("Made")
 
@@ -102,14 +103,21 @@ class Run:
             ("variant", self.variant, found.get("variant")),
             ("num_tasks", format_num_tasks(self.num_tasks), found.get("num_tasks")),
             ("seed", self.seed, found.get("seed")),
-            ("task", self.task.model_dump(), settings.get("task")),
-            ("model", self.model.model_dump(), settings.get("model")),
+            ("task", self.task.model_dump(), _filled(TaskSettings, settings.get("task"))),
+            ("model", self.model.model_dump(), _filled(ModelSettings, settings.get("model"))),
         ]
         for key, wanted, value in pairs:
             if value != wanted:
                 raise InputError(f"{path}: expected checkpoints with {key} {wanted}, found {value}")
         reader.check_num_parameters(num_parameters(self.architecture))
         return reader
+
+
+def _filled(section: type[Settings], found: Any) -> Any:
+    """Settings as a file has them, with defaults for keys that it is older than."""
+    fields = section.model_fields.items()
+    defaults = {name: field.default for name, field in fields if not field.is_required()}
+    return defaults | found if isinstance(found, dict) else found
 
 
 @lru_cache(maxsize=2)

@@ -12,4 +12,5 @@ what a claim needs, the verdict is `not testable`.
 - `function_space`: trajectories and principal components
 - `complexity`: losses and learning coefficients
 - `prediction`: do loss and complexity predict departures from ridge? not in the paper, ours
+- `interventions`: what was expected of them before any result was seen; not in the paper
 """

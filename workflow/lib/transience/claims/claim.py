@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,12 +47,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper and the function that checks it."""
+    """A claim of the paper and the function that checks it.
+
+    What the function's docstring says is the criterion: it stands beside the verdict. A claim about
+    a ``kind`` of intervention is listed only where the sweep has runs of that kind.
+    """
 
     name: str
     paper_says: str
     check: Callable[[Sweep], Finding]
     needs_llc: bool = False
+    kind: str | None = None
+
+    def is_about(self, sweep: Sweep) -> bool:
+        """Whether it is listed for the sweep."""
+        return self.kind is None or not sweep.interventions(self.kind).empty
+
+    @property
+    def criterion(self) -> str:
+        """When it holds, in numbers fixed beforehand."""
+        return " ".join((self.check.__doc__ or "").split())
 
     def row(self, sweep: Sweep) -> dict[str, str]:
         """Row of the table `claims`."""
@@ -60,16 +75,17 @@ class Claim:
         return {
             "claim": self.name,
             "paper_says": self.paper_says,
+            "criterion": self.criterion,
             "this_sweep_shows": finding.shows,
             "verdict": finding.verdict,
         }
 
 
 def claim(
-    paper_says: str, *, needs_llc: bool = False
+    paper_says: str, *, needs_llc: bool = False, kind: str | None = None
 ) -> Callable[[Callable[[Sweep], Finding]], Claim]:
     """Make the function below a claim of the same name."""
-    return lambda check: Claim(check.__name__, paper_says, check, needs_llc)
+    return lambda check: Claim(check.__name__, paper_says, check, needs_llc, kind)
 
 
 def along_curve(
@@ -87,6 +103,24 @@ def along_curve(
         return replace(finding, shows=f"{finding.shows}{along_text(verdicts)}")
 
     return checked
+
+
+UNDERTRAINED = 1.5  # a loss over that of ridge, of a model that has not come near it (ours)
+
+
+def undertrained(what: str, distribution: str, ratios: pd.Series) -> Finding | None:
+    """Finding that a loss is too far above that of ridge to tell what was learned; None if not."""
+    if (ratios <= UNDERTRAINED).all():
+        return None
+    return Finding.not_testable(
+        f"Undertrained: {what} ends with {numbers_text(ratios)} times the loss of ridge on "
+        f"{distribution}, by seed; more than {UNDERTRAINED:g} is too far to tell."
+    )
+
+
+def infinity_undertrained(sweep: Sweep) -> Finding | None:
+    """The same for M = inf, by its OOD loss."""
+    return undertrained("M = inf", "new tasks", sweep.ood_loss_over_ridge.loc[math.inf])
 
 
 # Words

@@ -11,6 +11,7 @@ from transience.claims.claim import (
     Finding,
     by_m_text,
     claim,
+    infinity_undertrained,
     numbers_text,
     rank_correlation,
     tasks_text,
@@ -29,7 +30,9 @@ STAYS = 1.25  # final over least distance to ridge of a trajectory that stays th
     "intermediate M."
 )
 def intermediate_deflect(sweep: Sweep) -> Finding:
-    """Two intermediate M bend to ridge more than the lowest M, and end nearer to dMMSE_M."""
+    """At least two intermediate M bend further to ridge than the lowest M, and end nearer to
+    dMMSE_M than to ridge (relative distance below 1/2), in every seed.
+    """
     if len(sweep.intermediate) < 2:
         return Finding.not_testable("The sweep has fewer than two intermediate M.")
     bends, ends = sweep.by_m("ridge_deflection"), sweep.by_m("relative_distance_at_end")
@@ -51,7 +54,7 @@ def intermediate_deflect(sweep: Sweep) -> Finding:
     "would be."
 )
 def deflection_exceeds_chance(sweep: Sweep) -> Finding:
-    """For two intermediate M, in every seed, at most 5 % of random orders bend as far."""
+    """For at least two intermediate M, in every seed, at most 5 % of random orders bend as far."""
     if len(sweep.intermediate) < 2:
         return Finding.not_testable("The sweep has fewer than two intermediate M.")
     rows = sweep.tables["trajectory_subspace"].query("quantity == 'reordered_share'")
@@ -68,9 +71,14 @@ def deflection_exceeds_chance(sweep: Sweep) -> Finding:
 
 @claim("Trajectories of high M go straight to ridge and stay.")
 def infinity_goes_to_ridge(sweep: Sweep) -> Finding:
-    """In the kept components M = inf halves its distance to ridge at least, and stays there."""
+    """In the kept components M = inf ends at less than half of its first distance to ridge, and at
+    most 25 % above its least, in every seed. Not testable if its OOD loss ends above 1.5 times that
+    of ridge: undertrained.
+    """
     if not sweep.has_infinity:
         return Finding.not_testable("The sweep lacks M = inf.")
+    if reason := infinity_undertrained(sweep):
+        return reason
     table = sweep.tables["trajectory_pca"]
     infinite = table[np.isinf(table["num_tasks"])].groupby("seed")
     distances = [_distances_to_ridge(points) for _, points in infinite]
@@ -93,7 +101,9 @@ def _distances_to_ridge(points: pd.DataFrame) -> np.ndarray:
 
 @claim("PC2 orders dMMSE_M, by M, and ridge.")
 def pc2_orders_predictors(sweep: Sweep) -> Finding:
-    """PC2 of dMMSE_M grows with M, and ridge is above (nearly) all of them."""
+    """The rank correlation of PC2 with M, over dMMSE_M and ridge as M = inf, is at least 0.8 in
+    every seed.
+    """
     if len(sweep.finite) < 3:
         return Finding.not_testable("The sweep has fewer than three finite M.")
     table = sweep.tables["trajectory_pca"]
@@ -115,13 +125,17 @@ def pc2_orders_predictors(sweep: Sweep) -> Finding:
 
 @claim("PC2 correlates with OOD loss.")
 def pc2_follows_ood_loss(sweep: Sweep) -> Finding:
-    """Over all checkpoints PC2 correlates with OOD loss: towards ridge it is lower."""
+    """Over all checkpoints PC2 and OOD loss have a correlation of at most -0.5, in every seed:
+    towards ridge the loss is lower.
+    """
     return _component_follows_loss(sweep, "pc2", "gaussian", "OOD loss")
 
 
 @claim("PC1 correlates with the loss on q_1.")
 def pc1_follows_root_loss(sweep: Sweep) -> Finding:
-    """Over all checkpoints PC1 correlates with the loss on the root task."""
+    """Over all checkpoints PC1 and the loss on the root task have a correlation of at most -0.5, in
+    every seed.
+    """
     return _component_follows_loss(sweep, "pc1", "root", "loss on q_1")
 
 
@@ -140,7 +154,9 @@ def _component_follows_loss(sweep: Sweep, component: str, distribution: str, wha
 
 @claim("Early positions load more on PC2 than late ones.")
 def early_positions_load_on_pc2(sweep: Sweep) -> Finding:
-    """The first half of the positions holds most of the squared loadings of PC2."""
+    """The first half of the positions holds more than half of the squared loadings of PC2, in every
+    seed.
+    """
     table = sweep.tables["trajectory_pca_components"].query("component == 2")
     if table.empty:
         return Finding.not_testable(NO_PLANE)

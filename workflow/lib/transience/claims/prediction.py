@@ -45,7 +45,9 @@ RATIONAL, STANDARD = "rational_description_length", "power_law"
     needs_llc=True,
 )
 def crossover_predicts_departures(sweep: Sweep) -> Finding:
-    """In every run that leaves ridge the interval of n* meets that of the departure."""
+    """In every run that leaves ridge and has an LLC, the interval of n* meets that of the observed
+    departure.
+    """
     runs = _of_estimate(sweep.tables["free_energy"]).query("outcome == 'left'")
     runs = runs[runs["prediction"] != "missing"]
     if runs.empty:
@@ -72,7 +74,9 @@ def crossover_predicts_departures(sweep: Sweep) -> Finding:
     needs_llc=True,
 )
 def crossover_orders_departures(sweep: Sweep) -> Finding:
-    """The interval of the rank correlation of n* with the observed departure is above 0."""
+    """The 95 % interval of the rank correlation (Somers' D) of n* with the observed departure is
+    above 0.
+    """
     table = _of_estimate(sweep.tables["free_energy_agreement"])
     found = table[table["scope"] == "all"].set_index("predictor")
     if "crossover" not in found.index or pd.isna(found.at["crossover", "rank_correlation"]):
@@ -121,7 +125,9 @@ def _in_order(runs: pd.DataFrame, found: np.ndarray) -> bool:
     "better than a power law of M."
 )
 def rational_model_predicts_unseen_departures(sweep: Sweep) -> Finding:
-    """For M not seen, its mean log probability is above that of the power law, for sure."""
+    """For M not seen, the 95 % interval of its mean log probability less that of the power law is
+    above 0.
+    """
     found = _scores(sweep, "num_tasks")
     if not {RATIONAL, STANDARD} <= {*found.index}:
         return Finding.not_testable("Too few runs leave ridge to predict those of another M.")

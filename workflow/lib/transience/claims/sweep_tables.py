@@ -10,19 +10,31 @@ import pandas as pd
 
 from transience.complexity.summary import final_curve, llc_by_run
 
+ANY = "any"  # kind of an intervention
+
 
 @dataclass(frozen=True)
 class Sweep:
-    """The tables of one variant. Series and frames by M are sorted and have a column a seed."""
+    """The tables of one variant, and of the runs of which it is the control.
+
+    Series and frames by M are sorted and have a column a seed.
+    """
 
     tables: dict[str, pd.DataFrame]
 
     @classmethod
     def of(cls, tables: dict[str, pd.DataFrame], variant: str) -> Sweep:
-        """Keep the rows of one variant, of the tables that tell variants apart."""
-        return cls(
-            {name: t[t["variant"] == variant] for name, t in tables.items() if "variant" in t}
-        )
+        """Keep the rows of one variant, of the tables that tell variants apart.
+
+        Interventions belong to their control.
+        """
+        names = {name: "control" if "control" in t else "variant" for name, t in tables.items()}
+        return cls({n: t[t[names[n]] == variant] for n, t in tables.items() if "variant" in t})
+
+    def interventions(self, kind: str = ANY) -> pd.DataFrame:
+        """Rows of the table of that name where training itself is changed, of one kind or any."""
+        rows = self.tables["interventions"]
+        return rows[rows["kind"] != "none" if kind == ANY else rows["kind"] == kind]
 
     @cached_property
     def finite(self) -> list[float]:
@@ -50,6 +62,11 @@ class Sweep:
         """A column of the table `transient_ridge`: index num_tasks, columns seed."""
         table = self.tables["transient_ridge"]
         return table.pivot(index="num_tasks", columns="seed", values=column)
+
+    @property
+    def ood_loss_over_ridge(self) -> pd.DataFrame:
+        """OOD loss of the last checkpoint over that of ridge: index num_tasks, columns seed."""
+        return self.by_m("final_ood_loss") / self.by_m("ridge_ood_loss")
 
     @cached_property
     def final_losses(self) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from transience.complexity.preconditioner import Curvature, measure_curvature
 from transience.complexity.quadrature import quadrature
 from transience.complexity.settings import LLCCurveSettings, LLCSettings, SamplerSettings
 from transience.complexity.sgld import Batch, side_by_side
+from transience.files.checkpoints import CheckpointReader
 from transience.model.hessian import hessian_product
 from transience.model.loss_and_gradient import LossAndGradient
 from transience.model.transformer import Architecture, sequence_losses, unflatten
@@ -102,6 +103,20 @@ class Checkpoint:
         size = {"num_sequences": self.settings.batch_size, "device": self.vector.device}
         draw = partial(self.run.sequences, **size)
         return lambda chain, number: draw("llc", self.step, chain, number)
+
+
+def opener(
+    run: Run, reader: CheckpointReader, settings: LLCSettings, device: torch.device
+) -> Callable[[int], Checkpoint]:
+    """What opens a checkpoint of a run by its number in the file, on q_M as it then was."""
+    run = run.as_trained(reader)
+    data_at = run.follow(lambda there: dataset(there, settings, device))
+
+    def opened(index: int) -> Checkpoint:
+        step, vector = reader.steps[index], reader.parameters(index).to(device)
+        return Checkpoint(run.at(step), step, vector, data_at(step), settings)
+
+    return opened
 
 
 def dataset(run: Run, settings: LLCSettings, device: torch.device) -> Batch:

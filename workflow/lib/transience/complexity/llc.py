@@ -14,7 +14,7 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
-from transience.complexity.checkpoint import Checkpoint, dataset
+from transience.complexity.checkpoint import opener
 from transience.complexity.estimate import LLCEstimate, draw_table, summary_table
 from transience.complexity.settings import LLCSettings
 from transience.errors import InputError
@@ -44,21 +44,19 @@ def estimate_run(
     finished: Collection[int] = (),
 ) -> Iterator[tuple[int, LLCEstimate]]:
     """Estimate the LLC of a run's chosen checkpoints but the finished steps, on its q_M then."""
-    run, sampler = run.as_trained(reader), settings.sampler(run.seed)
-    data_at = run.follow(lambda there: dataset(there, settings, device))
+    sampler, opened = settings.sampler(run.seed), opener(run, reader, settings, device)
     indices = choose_checkpoints(reader.steps, settings.checkpoints)
     left = [index for index in indices if reader.steps[index] not in finished]
     draws = settings.num_chains * (settings.num_burn_in + settings.num_draws)  # of a checkpoint
     done = itertools.count(draws * (len(indices) - len(left)))
     progress = Progress(draws * len(indices), label("llc", run), "draw", done=next(done))
     for index in left:
-        step, vector = reader.steps[index], reader.parameters(index).to(device)
-        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
+        checkpoint = opened(index)
         try:
             estimate = checkpoint.estimate(sampler, lambda: progress.update(next(done)))
         except InputError as error:
-            raise InputError(f"{reader.path}, step {step}: {error}") from None
-        yield step, estimate
+            raise InputError(f"{reader.path}, step {checkpoint.step}: {error}") from None
+        yield checkpoint.step, estimate
 
 
 class LLCReads(flags.Reads):

@@ -17,7 +17,7 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.command.progress import Progress, label
-from transience.complexity.checkpoint import Checkpoint, dataset
+from transience.complexity.checkpoint import opener
 from transience.complexity.estimate import LLCEstimate
 from transience.complexity.llc import choose_checkpoints
 from transience.complexity.settings import LLCCurveSettings, LLCSettings, SamplerSettings
@@ -37,14 +37,13 @@ def curve_run(
     device: torch.device,
 ) -> Iterator[pd.DataFrame]:
     """Rows of table `llc_curve` of a run, a frame for each checkpoint."""
-    run, wanted = run.as_trained(reader), list(samplers(settings, chosen, run.seed))
-    data_at = run.follow(lambda there: dataset(there, settings, device))
+    wanted = list(samplers(settings, chosen, run.seed))
+    opened = opener(run, reader, settings, device)
     indices = choose_checkpoints(reader.steps, chosen.checkpoints)
     parts = len(indices) * (chosen.num_probes + len(wanted))
     progress, done = Progress(parts, label("llc_curve", run), "part"), iter(range(1, parts + 1))
     for index in indices:
-        step, vector = reader.steps[index], reader.parameters(index).to(device)
-        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
+        checkpoint = opened(index)
         try:
             probes = checkpoint.quadrature(chosen, lambda: progress.update(next(done)))
             rows = []
@@ -52,9 +51,9 @@ def curve_run(
                 rows.append(sgld_row(checkpoint.estimate(sampler)))
                 progress.update(next(done))
         except InputError as error:
-            raise InputError(f"{reader.path}, step {step}: {error}") from None
+            raise InputError(f"{reader.path}, step {checkpoint.step}: {error}") from None
         both = [quadrature_rows(probes), pd.DataFrame(rows)]
-        yield pd.concat(both, ignore_index=True).assign(**run.keys, step=step)
+        yield pd.concat(both, ignore_index=True).assign(**run.keys, step=checkpoint.step)
 
 
 def samplers(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from transience.departure.predicted import crossover
 
@@ -114,7 +114,7 @@ def _drawn_differences(runs: pd.DataFrame, rng: np.random.Generator) -> np.ndarr
     together = np.hypot(own, reference)
     width = (runs["delta_llc_high"] - runs["delta_llc"]).fillna(0).to_numpy()
     few_chains = np.divide(  # how much wider Student's t is than a Gaussian
-        width, together * norm.ppf((1 + CONFIDENCE) / 2), out=np.ones_like(own), where=together > 0
+        width, together * ndtri((1 + CONFIDENCE) / 2), out=np.ones_like(own), where=together > 0
     )
     seeds = runs["seed"].rank(method="dense").to_numpy(int) - 1
     size = NUM_RESAMPLES + 1

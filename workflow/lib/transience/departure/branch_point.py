@@ -6,7 +6,7 @@ import pandas as pd
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
-from transience.departure.observed import departures
+from transience.departure.observed import departures, t_crit
 from transience.errors import InputError
 from transience.files.selections import mean_over_positions
 from transience.files.tables import read_table, write_table
@@ -54,7 +54,7 @@ def branch_point(evaluation: pd.DataFrame, moment: str) -> int:
     """
     if moment == "t_crit":
         ood = mean_over_positions(evaluation, "gaussian")
-        return int(ood.loc[ood["loss"].idxmin(), "step"])
+        return t_crit(ood["step"].to_numpy(), ood["loss"].to_numpy())
     (step,) = departures(evaluation)["high"]
     if not math.isfinite(step):
         raise InputError("expected a run that leaves ridge, found one that does not")

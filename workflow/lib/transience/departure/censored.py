@@ -1,7 +1,7 @@
 """Fit of a law to departures known by bounds only: a Gaussian error in log n (ours).
 
 A run that left counts with the probability between two checkpoints, one that stays with that above
-the end of training, one never at ridge with that below its first known step: nothing is made up
+the end of training, one never near ridge with that below its first known step: nothing is made up
 for what was cut off. Weak Gaussian priors keep numbers within reason that few runs say nothing of.
 What is left unknown of them is drawn from their posterior: from Student's t around the most
 probable ones, as wide as second derivatives say and half more, then resampled by importance.

@@ -7,7 +7,7 @@ log(n)/n > -Δℓ/Δλ; n* is where that ends. Choices that are ours:
 
 - Δℓ: losses of the ideal predictors on q_M, times K/2σ²: nats per sequence.
 - λ(v): LLC at the end of the run; λ(u): at the end of the M = inf run of the same seed.
-- n: sequences seen, optimiser steps times batch size.
+- n: sequences seen, by the table `training`.
 - departure: see `observed.departure`. It lies between two checkpoints, or is cut off by the start
   or end of training; nothing is made up for what was cut off (`agreement.known_order`).
 """
@@ -15,24 +15,23 @@ log(n)/n > -Δℓ/Δλ; n* is where that ends. Choices that are ours:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.complexity.summary import llc_by_run
 from transience.departure.agreement import CONFIDENCE, agreement_table
+from transience.departure.course import Course
 from transience.departure.observed import departures
 from transience.departure.predicted import crossover, llc_difference_needed, prediction
+from transience.departure.variants import variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.problem.settings import TaskSettings
-from transience.settings import Settings
-from transience.training.settings import TrainingSettings
 
 ESTIMATES = {"centred_llc": "error", "llc": "llc_error"}  # forms of the LLC and their errors
 
@@ -41,61 +40,42 @@ class FreeEnergyReads(flags.Reads):
     """What the comparison depends on."""
 
     task: TaskSettings
-    training: TrainingSettings
     variants: dict[str, dict[str, Any]]  # sections by variant, with its own values only
 
 
 def main() -> None:
     """Compare the predicted with the observed departure from ridge; write both tables."""
     parser = flags.parser(main.__doc__, FreeEnergyReads)
-    inputs = ("evaluation", "predictors", "llc")
+    inputs = ("evaluation", "predictors", "llc", "training")
     flags.add_files(parser, *inputs, "free_energy", "free_energy_agreement")
     args = parser.parse_args()
     tables = [read_table(getattr(args, name), name) for name in inputs]
-    table = free_energy_table(*tables, units_of(args.settings))
+    table = free_energy_table(*tables, nats_of(args.settings))
     metadata = provenance.of_sweep(args, [read_metadata(args.evaluation)])
     write_table(args.free_energy, "free_energy", table, metadata)
     agreement = agreement_table(table)
     write_table(args.free_energy_agreement, "free_energy_agreement", agreement, metadata)
 
 
-@dataclass(frozen=True)
-class Units:
-    """What takes the tables of a variant to the units of eq. 8."""
-
-    nats: float  # K/2σ², nats per sequence in a unit of loss
-    batch_size: int  # sequences in an optimiser step
-
-
-def units_of(settings: FreeEnergyReads) -> dict[str, Units]:
-    """Units by variant."""
-    units = {}
-    for variant in settings.variants:
-        task = variant_section(settings, variant, "task")
-        training = variant_section(settings, variant, "training")
-        nats = task.num_examples / (2 * task.noise_variance)
-        units[variant] = Units(nats, training.batch_size)
-    return units
-
-
-def variant_section(settings: FreeEnergyReads, variant: str, section: str) -> Settings:
-    """A section with the variant's own values in it."""
-    own = settings.variants[variant].get(section, {})
-    return getattr(settings, section).model_copy(update=own)
+def nats_of(settings: FreeEnergyReads) -> dict[str, float]:
+    """K/2σ² by variant: nats per sequence in a unit of loss."""
+    tasks = {variant: variant_section(settings, variant, "task") for variant in settings.variants}
+    return {name: task.num_examples / (2 * task.noise_variance) for name, task in tasks.items()}
 
 
 def free_energy_table(
     evaluation: pd.DataFrame,
     predictors: pd.DataFrame,
     llc: pd.DataFrame,
-    units: Mapping[str, Units],
+    training: pd.DataFrame,
+    nats: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Table `free_energy` from those tables, with the units of each variant in them.
+    """Table `free_energy` from those tables, and the nats per sequence of each variant.
 
     Where the LLC is off, what is observed is there, and what is predicted is missing.
     """
-    runs = _observed(departures(evaluation), units)
-    runs = runs.merge(_loss_differences(predictors, units), on=RUN_KEYS)
+    runs = _observed(departures(evaluation), training)
+    runs = runs.merge(_loss_differences(predictors, nats), on=RUN_KEYS)
     estimates = llc_by_run(llc)
     frames = [
         _predicted(runs.merge(_llc_differences(estimates, name), on=RUN_KEYS, how="left")).assign(
@@ -106,24 +86,26 @@ def free_energy_table(
     return pd.concat(frames, ignore_index=True)
 
 
-def _observed(runs: pd.DataFrame, units: Mapping[str, Units]) -> pd.DataFrame:
+def _observed(runs: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     """Bounds of the departure in sequences seen: of the run, and over all seeds of its M."""
-    batch_size = {variant: one.batch_size for variant, one in units.items()}
+    courses = {run: Course.of(rows) for run, rows in training.groupby(RUN_KEYS)}
     left = runs["outcome"] == "left"
     observed = runs[[*RUN_KEYS, "outcome"]].assign(departure_step=runs["high"].where(left))
     for end in ("low", "high"):
-        observed[f"observed_{end}"] = runs[end] * runs["variant"].map(batch_size)
+        bounds = runs[[*RUN_KEYS, end]].itertuples(index=False)
+        observed[f"observed_{end}"] = [
+            courses[tuple(run)].at(step, "sequences") for *run, step in bounds
+        ]
     seeds = observed.groupby(["variant", "num_tasks"])
     observed["seeds_low"] = seeds["observed_low"].transform("min")
     observed["seeds_high"] = seeds["observed_high"].transform("max")
     return observed
 
 
-def _loss_differences(predictors: pd.DataFrame, units: Mapping[str, Units]) -> pd.DataFrame:
+def _loss_differences(predictors: pd.DataFrame, nats: Mapping[str, float]) -> pd.DataFrame:
     """Δℓ of every run in nats per sequence: K/2σ² times the difference of mean squared errors."""
     losses = mean_over_positions(predictors, "training")
     losses = losses.pivot(index=RUN_KEYS, columns="predictor", values="loss").reset_index()
-    nats = {variant: one.nats for variant, one in units.items()}
     difference = (losses["dmmse"] - losses["ridge"]) * losses["variant"].map(nats)
     return losses[RUN_KEYS].assign(delta_loss=difference)
 
@@ -140,7 +122,7 @@ def _llc_differences(estimates: pd.DataFrame, name: str) -> pd.DataFrame:
     runs = runs.merge(reference.rename(columns=names), on=["variant", "seed"], how="left")
     difference = runs["run_llc"] - runs["reference_llc"]
     runs["delta_llc"] = difference.where(np.isfinite(runs["num_tasks"]))
-    width = t.ppf((1 + CONFIDENCE) / 2, (runs["chains"] - 1).clip(lower=1))
+    width = stdtrit((runs["chains"] - 1).clip(lower=1), (1 + CONFIDENCE) / 2)
     width = width * np.hypot(runs["run_llc_error"], runs["reference_llc_error"])
     runs["delta_llc_low"] = runs["delta_llc"] - width
     runs["delta_llc_high"] = runs["delta_llc"] + width

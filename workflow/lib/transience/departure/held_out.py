@@ -17,14 +17,14 @@ from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.departure.agreement import CONFIDENCE
 from transience.departure.censored import Fit, Law, fit
-from transience.departure.free_energy import variant_section
 from transience.departure.laws import LAWS, with_features
 from transience.departure.scores import numbers_text, scores_table
+from transience.departure.variants import variant_section
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.problem.settings import TaskSettings
 
 ESTIMATE = "centred_llc"  # the form of the LLC that laws take
-KNOWN = ("left", "stays", "direct")  # outcomes that bound the departure
+KNOWN = ("left", "stays", "passed_by")  # outcomes that bound the departure
 SCHEMES = ("num_tasks", "seed")
 LEAST_LEFT = 2  # runs that left, among those a law is fitted to
 LEVELS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)

@@ -4,14 +4,16 @@ The control is the variant from which it branches, at the end of all branches, e
 The two share inputs and noise. Definitions that are ours:
 
 - A run *left*, *stays* and so on as in `observed.departure`.
-- `prevented`: the control left, this run was at ridge and stays, and its loss on new tasks is less
-  than 10 % above its least at the end. Up to the end of training, which says nothing beyond.
+- `prevented`: the control left, this run came near ridge and stays, and its loss on new tasks is
+  less than 10 % above its least at the end. Up to the end of training, which says nothing beyond.
 - `delayed`: both left, and the intervals of their departures are apart, in steps and in rate time;
   `slowed`: in steps only, as with a lower rate everything takes more steps; `hastened`: it left
   before; `unchanged`: the intervals overlap.
 - `rescued`: the intervention began after the control's departure, and the run ends nearer to ridge.
 - `stopped`: the run ends before the control's departure begins.
 - `relapsed`: it left after an intervention had been over.
+
+A phase with as many tasks as the run has, M, changes nothing: stages are over when M is reached.
 
 The loss on q_M stands beside all of it, as freezing prevents everything. What stopping early buys
 for nothing are the points of the control's own path in the plane (loss on q_M, loss on new tasks).
@@ -34,9 +36,10 @@ import pandas as pd
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.departure.course import Course
-from transience.departure.observed import departures
+from transience.departure.observed import departures, t_crit
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
+from transience.departure.variants import variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.settings import main_variant
@@ -63,10 +66,8 @@ def main() -> None:
     args = parser.parse_args()
     tables = [read_table(getattr(args, name), name) for name in inputs]
     settings = {
-        variant: TrainingSettings.model_validate(
-            args.settings.training.model_dump(exclude_unset=True) | own.get("training", {})
-        )
-        for variant, own in args.settings.variants.items()
+        variant: variant_section(args.settings, variant, "training")
+        for variant in args.settings.variants
     }
     table = interventions_table(*tables, settings)
     metadata = provenance.of_sweep(args, [read_metadata(args.evaluation)])
@@ -108,7 +109,7 @@ def interventions_table(
         if variant == control or other is None or math.isinf(num_tasks):
             continue
         start = _start(path, other) if settings[variant].branch.variant else 0
-        what = described(settings[variant], start, int(path.steps[-1]))
+        what = described(settings[variant], num_tasks, start, int(path.steps[-1]))
         keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
         rows.append(keys | {"control": control} | what | compared(path, other, what))
     return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
@@ -122,44 +123,48 @@ def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str
     return main if root == variant else root
 
 
-DESCRIBED = ("kind", "value", "onset", "release")
+DESCRIBED = ("kind", "value", "weight_decay_of", "onset", "release")
 
 
-def described(settings: TrainingSettings, start: int, stop: int) -> dict[str, Any]:
-    """What a variant does to a training from ``start`` to ``stop``, and when.
+def described(
+    settings: TrainingSettings, num_tasks: float, start: int, stop: int
+) -> dict[str, Any]:
+    """What a variant does to a training with M tasks from ``start`` to ``stop``, and when.
 
     `kind` names what its phases change (`none` if nothing: another setting, or the end), `value`
-    is the last one's, if one thing is changed. `onset` and `release` are the first step at which
-    something is changed, and that at which it is over, or missing if it lasts to the end.
+    is the last one's, if one thing is changed. `weight_decay_of` names the weights that decay, if
+    some do. `onset` and `release` are the first step at which something is changed, and that at
+    which it is over, or missing if it lasts to the end.
     """
-    active = [
-        (phase, *span)
-        for phase, span in zip(settings.phases, bounds(settings.phases, start, stop), strict=True)
-        if changes(phase)
-    ]
-    kinds = list(dict.fromkeys(kind for phase, _, _ in active for kind in changes(phase)))
+    spans = zip(settings.phases, bounds(settings.phases, start, stop), strict=True)
+    active = [(phase, *span) for phase, span in spans if changes(phase, num_tasks)]
+    kinds = list(dict.fromkeys(k for phase, _, _ in active for k in changes(phase, num_tasks)))
+    decaying = dict.fromkeys(one.weight_decay_of for one, _, _ in active if one.weight_decay)
     value = getattr(active[-1][0], kinds[0]) if len(kinds) == 1 else math.nan
     end = active[-1][2] if active else stop
     return {
         "kind": "+".join(kinds) or "none",
         "value": float(value),
+        "weight_decay_of": "+".join(decaying),
         "onset": active[0][1] if active else start,
         "release": float(end) if end < stop else math.nan,
     }
 
 
-def changes(phase: PhaseSettings) -> list[str]:
-    """What a phase changes."""
+def changes(phase: PhaseSettings, num_tasks: float) -> list[str]:
+    """What a phase changes in a run with M tasks."""
     plain = PhaseSettings()
-    return [kind for kind in KINDS if getattr(phase, kind) != getattr(plain, kind)]
+    found = [kind for kind in KINDS if getattr(phase, kind) != getattr(plain, kind)]
+    same = phase.num_tasks is not None and float(phase.num_tasks) == num_tasks
+    return [kind for kind in found if not (same and kind == "num_tasks")]
 
 
 COMPARED = (
     "verdict", "relapsed", "outcome", "low", "high", "control_outcome", "control_low",
-    "control_high", "steps", "sequences", "rate_time", "seconds", "final_loss",
-    "control_final_loss", "least_ood_loss", "final_ood_loss", "control_least_ood_loss",
-    "control_final_ood_loss", "rise", "control_rise", "preserved", "gain", "regret", "ood_regret",
-    "above_front", "control_least_above_front",
+    "control_high", "control_rate_time", "control_t_crit", "steps", "control_steps", "sequences",
+    "rate_time", "seconds", "final_loss", "control_final_loss", "least_ood_loss", "final_ood_loss",
+    "control_least_ood_loss", "control_final_ood_loss", "rise", "control_rise", "preserved", "gain",
+    "regret", "ood_regret", "above_front", "control_least_above_front",
 )  # fmt: skip
 
 
@@ -169,7 +174,10 @@ def compared(path: Path, control: Path, what: Mapping[str, Any]) -> dict[str, An
     values = {
         "verdict": verdict(path, control, what["onset"]),
         "relapsed": released and path.outcome == "left" and path.low >= what["release"],
+        "control_rate_time": control.course.at(control.high, "rate_time"),
+        "control_t_crit": t_crit(control.steps, control.ood),
         "steps": int(end),
+        "control_steps": int(control.steps[-1]),
         "preserved": preserved(path, control),
         "gain": gain(path, control),
         "regret": path.regrets[0][-1],

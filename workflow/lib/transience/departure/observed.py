@@ -1,4 +1,9 @@
-"""When a run left ridge: between which checkpoints, or cut off by the start or end of training."""
+"""What a run did about ridge, its *outcome*, and when: between which checkpoints it left.
+
+Whether its loss on new tasks fell and rose again, *transient*, is another question
+(`transient_ridge`). A run can be transient and have passed ridge by: it turned towards ridge and
+away again without coming near.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,18 @@ from transience.files.tables import RUN_KEYS
 
 HALFWAY = 0.5  # relative distance: as far from dMMSE_M as from ridge
 NEAR = 0.25  # distance to ridge, as a part of that at the start, of a run that has come near it
+OUTCOMES = {  # all words for what became of a run, and no others
+    "left": "came near ridge, ends nearer to dMMSE_M",
+    "stays": "came near ridge, ends nearer to it",
+    "passed_by": "never near ridge, ends nearer to dMMSE_M",
+    "neither": "never near ridge, and not nearer to dMMSE_M at the end",
+    "reference": "M = inf",
+}
+
+
+def t_crit(steps: np.ndarray, ood_loss: np.ndarray) -> int:
+    """The step of the least loss on new tasks (paper, section 5), from arrays by checkpoint."""
+    return int(steps[np.argmin(ood_loss)])
 
 
 def relative_distance(frame: pd.DataFrame) -> np.ndarray:
@@ -25,21 +42,21 @@ def departure(steps: np.ndarray, relative: np.ndarray, to_ridge: np.ndarray) -> 
     """Outcome of a run, and the bounds (low, high] of the step at which it leaves ridge (ours).
 
     Arrays by checkpoint: step, relative distance (1 at ridge), distance to ridge; on q_M. A run is
-    *at ridge* where it is nearer to ridge than to dMMSE_M and its distance to ridge is at most
+    *near ridge* where it is nearer to ridge than to dMMSE_M and its distance to ridge is at most
     `NEAR` of that at the start (an untrained model is about as far from both, so being nearer means
     nothing yet). ``low`` is the last checkpoint before it first falls below `HALFWAY` after that,
     ``high`` the first from which it stays below to the end; they differ by more than a checkpoint
     where the run hovers.
 
-    `left`; `stays` (high is inf); `direct`: never at ridge, ends nearer to dMMSE_M (low is 0);
-    `neither`: never at ridge, and not nearer to dMMSE_M at the end (0, inf).
+    Outcomes are those of `OUTCOMES`: for `stays` high is inf, for `passed_by` low is 0, for
+    `neither` they are 0 and inf.
     """
     above = relative >= HALFWAY
     last = int(np.flatnonzero(above)[-1]) + 1 if above.any() else 0
     high = float(steps[last]) if last < len(steps) else math.inf
     arrived = np.flatnonzero(above & (to_ridge <= NEAR * to_ridge[0]))
     if not len(arrived):
-        return ("direct" if math.isfinite(high) else "neither"), 0.0, high
+        return ("passed_by" if math.isfinite(high) else "neither"), 0.0, high
     below = np.flatnonzero(~above)
     below = below[below > arrived[0]]
     low = float(steps[below[0] - 1] if len(below) else steps[-1])

@@ -2,7 +2,8 @@
 
 From the tables of a sweep: t_crit, the step of least out-of-distribution (OOD) loss (paper,
 section 5), distances to dMMSE_M and ridge then and at the end, and the bend of the trajectory
-towards ridge.
+towards ridge. A run is *transient* by its OOD loss alone, which falls and rises again; whether it
+came near ridge and left is its *outcome* (`observed`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
+from transience.departure.observed import t_crit
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.trajectories.trajectory import (
@@ -66,21 +68,21 @@ def _course(run: pd.DataFrame) -> dict[str, float]:
     """OOD loss and distances of one run, from its rows of `evaluation`, ascending in step."""
     ood = mean_over_positions(run, "gaussian").set_index("step")["loss"]
     near = mean_over_positions(run, "training").set_index("step")
-    t_crit, end = int(ood.idxmin()), ood.index[-1]
-    initial, least, final = ood.iloc[0], ood[t_crit], ood[end]
+    best, end = t_crit(ood.index.to_numpy(), ood.to_numpy()), ood.index[-1]
+    initial, least, final = ood.iloc[0], ood[best], ood[end]
     course = {
-        "t_crit": t_crit,
+        "t_crit": best,
         "initial_ood_loss": initial,
         "least_ood_loss": least,
         "final_ood_loss": final,
         "rise": final / least,
     }
-    for moment, step in (("t_crit", t_crit), ("end", end)):
+    for moment, step in (("t_crit", best), ("end", end)):
         dmmse, ridge = (near.at[step, f"distance_to_{name}"] for name in ("dmmse", "ridge"))
         course |= {f"distance_to_dmmse_at_{moment}": dmmse, f"distance_to_ridge_at_{moment}": ridge}
         finite = math.isfinite(run["num_tasks"].iloc[0]) and dmmse + ridge > 0
         course[f"relative_distance_at_{moment}"] = dmmse / (dmmse + ridge) if finite else math.nan
-    falls_first = t_crit < end / 2 and least <= (1 - FALL) * initial
+    falls_first = best < end / 2 and least <= (1 - FALL) * initial
     return course | {"transient": bool(falls_first and final >= (1 + RISE) * least)}
 
 

@@ -59,14 +59,15 @@ def evaluation_sets(
     Of a run whose tasks wander: those at its step, see `Run.at`. Drawn on the CPU, so that a GPU
     evaluates on the same sequences.
     """
-    own_tasks, noise_variance = run.tasks(), run.task.noise_variance
+    own_tasks = run.tasks()
+    of_problem = {"noise_variance": run.task.noise_variance, "family": run.task.family}
 
     def draw(stream: str, num_sequences: int, num_tasks: float, step: int) -> EvaluationSet:
         source = replace(run, num_tasks=num_tasks, step=step)
         sequences = source.sequences(stream, num_sequences=num_sequences)
         xs, ys = (tensor.to(device) for tensor in sequences)
-        dmmse = ideal_predictors.dmmse(xs, ys, own_tasks, noise_variance=noise_variance)
-        ridge = ideal_predictors.ridge(xs, ys, noise_variance=noise_variance)
+        dmmse = ideal_predictors.dmmse(xs, ys, own_tasks, **of_problem)
+        ridge = ideal_predictors.ridge(xs, ys, **of_problem)
         return EvaluationSet(xs, ys, dmmse, ridge)
 
     sources = {"training": (run.num_tasks, run.step), "gaussian": (math.inf, 0), "root": (ROOT, 0)}

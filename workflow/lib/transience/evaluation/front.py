@@ -33,7 +33,8 @@ def front_table(sets: dict[str, EvaluationSet], run: Run) -> pd.DataFrame:
     def losses(one: EvaluationSet) -> np.ndarray:
         predictions = mixture(
             one.xs, one.ys, tasks,
-            noise_variance=run.task.noise_variance, fresh_fractions=grid.tolist(),
+            noise_variance=run.task.noise_variance, family=run.task.family,
+            fresh_fractions=grid.tolist(),
         )  # E B K  # fmt: skip
         squares = (predictions - one.ys).square()
         return torch.mean(squares, dim=(1, 2), dtype=torch.float64).cpu().numpy()

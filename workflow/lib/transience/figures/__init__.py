@@ -21,6 +21,7 @@ A file and a function for each figure, of the figure's name:
 - `llc_over_training`: loss, LLC and a cheap indicator of it over training
 - `departure`: when runs leave ridge, and when loss and complexity say they should
 - `departure_prediction`: departures predicted by theories and by M alone, for runs not seen
+- `alarms`: when detectors say that a run leaves ridge, and what stopping there costs
 - `llc_diagnostics`: can the LLC be trusted?
 - `interventions`: what each variant bought beside its control, and what it cost
 - `pareto`: where runs end in the plane of both losses

@@ -11,6 +11,7 @@ class FigureReads(flags.Reads):
     """What a figure depends on, besides its tables."""
 
     figures: FigureSettings
+    family: str = "linear"
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     args = parser.parse_args()
     tables = {path.stem: read_table(path, path.stem) for path in args.tables}
     settings = args.settings.figures
-    look = {"smoothing_window": settings.smoothing_window}
+    look = {"smoothing_window": settings.smoothing_window, "family": args.settings.family}
     figure = draw(args.figure, tables, variant=args.variant or settings.variant, **look)
     save(figure, [args.pdf, args.png], dpi=settings.dpi)
 

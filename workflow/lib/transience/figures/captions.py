@@ -14,6 +14,7 @@ import yaml
 from markupsafe import Markup
 
 from transience.figures.settings import variant_shown
+from transience.problem.words import in_words_of
 
 MOST_OTHERS = 7  # variants besides the one shown whose figures are part of a sweep
 PAGE = Path(__file__).parents[3] / "report"
@@ -62,7 +63,11 @@ def filled(name: str, config: dict[str, Any]) -> Caption:
     beginning = _described()["without_llc"] if "llc" in caption.reads else ""
     template = " ".join([beginning, caption.text, *(_described()[name] for name in names)])
     strict = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return replace(caption, text=Markup(strict.from_string(template).render(config=config).strip()))
+    text = strict.from_string(template).render(config=config).strip()
+    told = {"title": caption.title, "alt": caption.alt, "text": text}
+    family = config["task"].get("family", "linear")
+    told = {key: in_words_of(family, words) for key, words in told.items()}
+    return replace(caption, **told | {"text": Markup(told["text"])})
 
 
 @cache

@@ -12,11 +12,13 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from transience.figures.captions import captions
 from transience.figures.settings import MAIN, variant_shown
 from transience.figures.style import STYLE
 from transience.files.atomic import replacing
+from transience.problem.words import in_words_of
 
 COMPARISONS = captions("comparison")
 FIGURES = captions() | COMPARISONS | captions("on_demand")
@@ -29,8 +31,12 @@ def draw(
     *,
     variant: str = MAIN,
     smoothing_window: int = 1,
+    family: str = "linear",
 ) -> Figure:
-    """Draw a figure from (at least) the tables that it reads: of one variant, or a comparison."""
+    """Draw a figure from (at least) the tables that it reads: of one variant, or a comparison.
+
+    Its texts are in the words of a family of problems.
+    """
     read = {table: tables[table] for table in FIGURES[name].reads}
     if name not in COMPARISONS:
         there = {one for frame in read.values() for one in frame["variant"].unique()}
@@ -38,7 +44,10 @@ def draw(
         read = {table: frame[frame["variant"] == shown] for table, frame in read.items()}
     function = getattr(import_module(f"transience.figures.{name}"), name)
     with matplotlib.rc_context(STYLE):
-        return function(read, smoothing_window)
+        figure = function(read, smoothing_window)
+        for text in figure.findobj(Text):
+            text.set_text(in_words_of(family, text.get_text()))
+    return figure
 
 
 def save(figure: Figure, paths: Sequence[Path], *, dpi: int) -> None:

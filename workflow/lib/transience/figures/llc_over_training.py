@@ -132,8 +132,8 @@ def _draw_indicator(axes: Axes, tables: Tables, scale: DiversityScale) -> None:
     lines += [f"missing or not above 0: {len(points) - len(shown)} points"] * (
         len(shown) < len(points)
     )
-    axes.text(0.97, 0.03, "\n".join(lines), transform=axes.transAxes, ha="right", va="bottom")
-    axes.set_xlabel("gradient noise: tr Cov of a sequence's gradient (label⁴/weight²)")
+    what = "gradient noise: tr Cov of a sequence's gradient (label⁴/weight²)"
+    axes.set_xlabel("\n".join([what, *lines]))  # below the axes, where no point is
     axes.set_ylabel(LLC_LABEL)
 
 
@@ -145,5 +145,6 @@ def _agreement_lines(agreement: pd.DataFrame) -> list[str]:
         if (INDICATOR, scope) in correlations:
             of_loss = correlations.get((LOSS, scope))
             beside = "" if of_loss is None else f" ({of_loss:.2f})"
-            lines.append(f"{words}: {correlations[INDICATOR, scope]:.2f}{beside}")
-    return ["rank correlation (of the loss)"] * bool(lines) + lines
+            lines.append(f"{words} {correlations[INDICATOR, scope]:.2f}{beside}")
+    found = ["rank correlation (of the loss)"] * bool(lines) + lines
+    return [", ".join(found[first : first + 2]) for first in range(0, len(found), 2)]

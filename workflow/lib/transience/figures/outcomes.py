@@ -7,15 +7,20 @@ from matplotlib.lines import Line2D
 
 from transience.figures import style
 
-SHAPES = {"left": "o", "stays": ">", "direct": "<"}
+SHAPES = {"left": "o", "stays": ">", "passed_by": "<"}
+WORDS = {
+    "left": "leaves ridge",
+    "stays": "came near ridge and stays",
+    "passed_by": "never near ridge",
+}
 
 
 def outcome_markers() -> list[Line2D]:
     """Entries of a key."""
+    open_faces = {"left": {"markerfacecolor": "white"}}
     return [
-        style.marker("o", "leaves ridge", markerfacecolor="white"),
-        style.marker(">", "still at ridge at the end"),
-        style.marker("<", "never at ridge"),
+        style.marker(shape, WORDS[outcome], **open_faces.get(outcome, {}))
+        for outcome, shape in SHAPES.items()
     ]
 
 

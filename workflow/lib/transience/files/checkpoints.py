@@ -28,7 +28,8 @@ class CheckpointWriter:
 
         InputError if a file that was begun before has not the size that it was given then.
         """
-        self.path, self.row_bytes = path, 4 * num_parameters
+        self.path, self.row_bytes, self.count = path, 4 * num_parameters, len(steps)
+        self.metadata = metadata
         self.index = {step: row for row, step in enumerate(steps)}
         if not path.exists():
             _begin(path, steps, num_parameters, metadata)
@@ -49,11 +50,30 @@ class CheckpointWriter:
         self.file.flush()
         os.fsync(self.file.fileno())
 
-    def finish(self, path: Path) -> None:
-        """Close the complete file and move it to its place."""
+    def finish(self, path: Path, rows: dict[int, int] | None = None, **told: Any) -> None:
+        """Close the complete file and move it to its place.
+
+        Where ``rows`` by step, ascending, are not all, it has these only, and what is ``told`` in
+        its metadata besides.
+        """
         self.flush()
+        whole = rows is None or len(rows) == self.count
+        os.replace(self.path if whole else self._cut(rows, told), path)
         self.file.close()
-        os.replace(self.path, path)
+        self.path.unlink(missing_ok=True)
+
+    def _cut(self, rows: dict[int, int], told: dict[str, Any]) -> Path:
+        """Write a file of some of the rows beside this one."""
+        cut, size = self.path.with_suffix(".cut"), self.row_bytes
+        cut.unlink(missing_ok=True)
+        kept = CheckpointWriter(cut, [*rows], size // 4, self.metadata | told)
+        for step, row in rows.items():
+            self.file.seek(self.start + row * size)
+            kept.file.seek(kept.start + kept.index[step] * size)
+            kept.file.write(self.file.read(size))
+        kept.flush()
+        kept.file.close()
+        return cut
 
 
 def _begin(path: Path, steps: list[int], num_parameters: int, metadata: dict[str, Any]) -> None:

@@ -108,6 +108,13 @@ def _phases_follow_each_other(
             yield key, most, f"item {number}, {phase.weight_decay:g}"
 
 
+@_condition("training.stop_when")
+def _stop_is_whole(stop: dict[str, Any]) -> Iterator[Problem]:
+    if stop and not (stop.get("detector") and "threshold" in stop):
+        expected = "a detector and a threshold, or {} to train to the last step"
+        yield "training.stop_when", expected, ", ".join(stop)
+
+
 @_condition("training.branch", "family.variants", *map("sweep.{}".format, ("num_tasks", "seeds")))
 def _branch_has_a_parent(
     branch: dict[str, Any], variants: dict[str, Any], num_tasks: list, seeds: list

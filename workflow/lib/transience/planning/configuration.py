@@ -20,6 +20,7 @@ from transience.planning import conditions, schema
 from transience.planning.settings import Overrides
 from transience.planning.yaml_files import DEFAULTS, load
 from transience.problem.diversity import format_num_tasks
+from transience.problem.words import SEVERAL
 from transience.settings import Settings
 
 Config = dict[str, Any]
@@ -67,6 +68,13 @@ def variant_settings(config: Config, variant: str) -> Config:
     base = {section: value for section, value in config.items() if section != "variants"}
     overrides = config["variants"][variant] or {}
     return base | {section: base[section] | keys for section, keys in overrides.items()}
+
+
+def sweep_family(config: Config) -> str:
+    """The family of problems of all variants of a configuration, or `SEVERAL`."""
+    each = [variant_settings(config, name)["task"] for name in config["variants"]]
+    found = {task.get("family", "linear") for task in each}  # config.json may be older than the key
+    return found.pop() if len(found) == 1 else SEVERAL
 
 
 def as_parameter(settings: Config, *names: str, **extra: object) -> str:

@@ -1,9 +1,9 @@
-"""In-context linear regression: nested task sets and sequences of examples (paper, section 3).
+"""Nested task sets and sequences of examples (paper, section 3).
 
-A task is a vector t. A sequence has K examples x_k ~ N(0, I_D), y_k ~ N(t·x_k, σ²). The task
-distribution q_M is uniform on the first M tasks of one fixed Gaussian sequence, and q_∞ is the
-Gaussian N(0, I_D) itself. The first task of the sequence, t_1, is the root task: it is in every
-task set.
+A task is a vector t. In linear regression a sequence has K examples x_k ~ N(0, I_D),
+y_k ~ N(t·x_k, σ²); other `families` make theirs of the same draws otherwise. The task distribution
+q_M is uniform on the first M tasks of one fixed Gaussian sequence, and q_∞ is the Gaussian
+N(0, I_D) itself. The first task of the sequence, t_1, is the root task: it is in every task set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from transience.problem.families.family import family_of
 from transience.problem.randomness import numpy_generator, stream_key
 
 
@@ -49,6 +50,7 @@ class SequenceSampler:
         num_examples: int,
         task_dimension: int,
         noise_variance: float,
+        family: str = "linear",
         fresh_fraction: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -59,6 +61,7 @@ class SequenceSampler:
         self.tasks = None if tasks is None else tasks.to(device, copy=True)  # they may drift
         self.size, self.task_dimension = (num_sequences, num_examples), task_dimension
         self.noise_deviation, self.device = math.sqrt(noise_variance), device
+        self.family = family_of(family)
         self.fresh_fraction = fresh_fraction if tasks is not None else 0.0
         parts = ("inputs", "noise", "tasks", *(("fresh", "new") if self.fresh_fraction else ()))
         self.generators = {part: torch.Generator(device) for part in parts}
@@ -78,10 +81,9 @@ class SequenceSampler:
         """Return xs (B, K, D) and ys (B, K)."""
         inputs, noise = self.generators["inputs"], self.generators["noise"]
         on = {"device": self.device}
-        xs = torch.randn(*self.size, self.task_dimension, generator=inputs, **on)
-        ys = torch.bmm(xs, self._tasks()[:, :, None])[..., 0]  # B K D @ B D 1 -> B K
-        ys += self.noise_deviation * torch.randn(self.size, generator=noise, **on)
-        return xs, ys
+        draws = torch.randn(*self.size, self.task_dimension, generator=inputs, **on)  # B K D
+        noises = torch.randn(self.size, generator=noise, **on)  # B K
+        return self.family.sequences(self._tasks(), draws, noises, self.noise_deviation)
 
     def _tasks(self) -> torch.Tensor:
         """The task of each sequence (B, D)."""

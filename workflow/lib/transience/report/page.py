@@ -17,7 +17,9 @@ from transience.figures.captions import PAGE, of_sweep
 from transience.figures.settings import variant_shown
 from transience.files.selections import of_last_step
 from transience.planning.configuration import runs as configured_runs
+from transience.planning.configuration import sweep_family
 from transience.problem.diversity import symbol
+from transience.problem.words import page_in_words_of
 from transience.report.explorer import as_script, explorer
 from transience.report.headline import headline, main_result, missing_runs, warnings
 from transience.report.missing import missing_figures
@@ -47,7 +49,7 @@ def render(
     trajectories = explorer(tables, smoothing, first=shown)
     missing = missing_figures(of_sweep(config), figures) | dict(missing or {})
     template = _environment().get_template("template.html")
-    return template.render(
+    page = template.render(
         experiment=config["experiment"],
         shown=shown,
         versions={variant: _version(tables, variant) for variant in order},
@@ -65,6 +67,7 @@ def render(
         explorer_data=as_script(trajectories),
         scripts=[Markup((PAGE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
     )
+    return page_in_words_of(sweep_family(config), page)
 
 
 def _version(tables: dict[str, pd.DataFrame], variant: str) -> dict[str, str]:

@@ -7,6 +7,8 @@
 - `self_check`: a compiled step against the definition, before a training trusts it
 - `phases`: parts of a training in which something is otherwise
 - `branch`: a training that begins in the course of another one
+- `detectors`: alarms that a model leaves the general solution
+- `ending`: where a training ends, at its last step or at an alarm
 - `state`: what is saved, and resumed from
 - `schedule`: at which steps checkpoints are taken
 - `kept`: what a training keeps until it is finished

@@ -66,19 +66,21 @@ def main() -> None:
     )
     metadata = provenance.of_run(args, run, device.type) | _course(settings, start)
     folder = state_folder(args.state_dir, args.settings, args.code, run, device, start, origin)
-    kept = Kept.of(folder, run, steps, metadata)
+    spare = 2 if settings.stop_when.detector else 0  # the alarm, and the end
+    kept = Kept.of(folder, run, steps, metadata, spare=spare)
     state = kept.state(run, device, parent)
     about = {key: metadata[key] for key in ("variant", "num_tasks", "seed")}
     about |= {"first_step": start, "last_step": settings.last_step(start)}
     lines = LineWriter(folder / NAME, LOG_COLUMNS, about, step=state.step, log=state.log)
     _train(kept, lines, state, run, settings, start, args.save_state_every)
+    told = _stopped(state, settings)
+    metadata |= told
     log = pd.DataFrame(state.log, columns=list(LOG_COLUMNS)).astype({"step": "int64"})
     write_table(args.training, "training", log[[*TRAINING_COLUMNS]].assign(**run.keys), metadata)
-    told = log[["step", "batch_loss", *SIGNAL_COLUMNS]]
-    write_table(args.signals, "signals", told.assign(**run.keys), metadata)
+    signals = log[["step", "batch_loss", *SIGNAL_COLUMNS]]
+    write_table(args.signals, "signals", signals.assign(**run.keys), metadata)
     args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
-    kept.states.finish(args.states)
-    kept.checkpoints.finish(args.checkpoints)
+    kept.finish(state, args.checkpoints, args.states, **told)
     shutil.rmtree(args.state_dir)  # only now that all outputs are there
 
 
@@ -98,6 +100,9 @@ def _train(
         for _ in train(state, run, settings, start=start):  # always `state`, one step further
             kept.checkpoint(state)
             lines.follow(state.log)
+            if state.alarm == state.step:
+                of_alarm = {"words": settings.stop_when.detector, "last_step": state.stop}
+                lines.event("alarm", state.step, **of_alarm)
             progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
             if stop or kept.age() > save_every:
                 kept.save(state)
@@ -107,6 +112,13 @@ def _train(
                     f"stopped at step {state.step}; run again to go on from there", file=sys.stderr
                 )
                 sys.exit(128 + stop[0])
+
+
+def _stopped(state: TrainingState, settings: TrainingSettings) -> dict[str, Any]:
+    """What the metadata say of a training that ended at an alarm."""
+    if state.alarm is None:
+        return {}
+    return {"stopped": {"detector": settings.stop_when.detector, "step": state.alarm}}
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ that copy alone: not for the host, and not for a disk.
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -43,11 +44,11 @@ class BackgroundWriter:
         self._wait()
         self.writer.flush()
 
-    def finish(self, path: Path) -> None:
-        """Wait, close the complete file and move it to its place."""
+    def finish(self, path: Path, *rows: dict[int, int], **told: Any) -> None:
+        """Wait, and finish as `CheckpointWriter.finish` does."""
         self._wait()
         self.thread.shutdown()
-        self.writer.finish(path)
+        self.writer.finish(path, *rows, **told)
 
     def _write(self, step: int, buffer: torch.Tensor, copied: torch.cuda.Event | None) -> None:
         if copied is not None:

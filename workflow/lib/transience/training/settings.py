@@ -50,6 +50,21 @@ class BranchSettings(Settings):
     """Steps from there on. Without it, up to `training.num_steps` in all."""
 
 
+class StopSettings(Settings):
+    """An alarm at which a training ends before its last step."""
+
+    detector: Literal["", "below_ridge", "projection", "calm_gradient", "small_gradient"] = key(
+        "none", default=""
+    )
+    """What raises the alarm; {} is none. below_ridge and projection know the tasks of training, the
+    others only its gradients. See workflow/docs/alarms.md."""
+    threshold: float = key("none", gt=0, default=None)
+    """The alarm is at the first logged step at which the detector's CUSUM is above this."""
+    cooldown_steps: int = key("steps", ge=1, default=None)
+    """Steps from there to the end, in which the learning rate falls linearly to 0; fewer if it
+    would end before. Without it training ends at the alarm."""
+
+
 class TrainingSettings(Settings):
     """Adam on fresh sequences at every step; linear warm-up, then a constant rate."""
 
@@ -80,6 +95,9 @@ class TrainingSettings(Settings):
     branch: BranchSettings = key("none", default=BranchSettings(), expected="a section of keys")
     """A variant may begin in the course of another one's training. It has its phases and settings
     from here, not from there. {} to begin at step 0."""
+    stop_when: StopSettings = key("none", default=StopSettings(), expected="a section of keys")
+    """A variant may end at an alarm that its model leaves ridge. {} to train to the last step. In a
+    branch the detector begins where the branch does."""
 
     def last_step(self, start: int) -> int:
         """Steps in all of a training that begins after ``start`` steps."""

@@ -40,11 +40,13 @@ class Signals:
     def before(self, state: TrainingState) -> tuple[float, ...]:
         """What the next batch tells of a state: the values of `Beside`."""
         self.batches.seed(self.run.seed, "training", state.step)
-        noise_variance = self.run.task.noise_variance
+        task = self.run.task
         with products(tf32=False):
             xs, ys = self.batches.draw()
             predictions = self.predict(state.vector, xs, ys)
-        return astuple(beside(predictions, xs, ys, self.batches.tasks, noise_variance))
+        return astuple(
+            beside(predictions, xs, ys, self.batches.tasks, task.noise_variance, task.family)
+        )
 
     def after(self, state: TrainingState) -> float:
         """The variance of the gradient over batches; see `gradient_variance`."""
@@ -59,6 +61,7 @@ def beside(
     ys: torch.Tensor,
     tasks: torch.Tensor | None,
     noise_variance: float,
+    family: str = "linear",
 ) -> Beside:
     """Compare predictions with those of ridge and dMMSE_M.
 
@@ -70,14 +73,15 @@ def beside(
         xs: inputs (B, K, D).
         ys: labels (B, K).
         tasks: the task set T_M (M, D), or None for M = inf: dMMSE_M is ridge, and there is no line.
-        noise_variance: σ², in label².
+        noise_variance: σ², as for `dmmse`.
+        family: the kind of problem.
     """
-    general = ridge(xs, ys, noise_variance=noise_variance)
+    general = ridge(xs, ys, noise_variance=noise_variance, family=family)
     ridge_loss = _mean_square(general - ys)
     if tasks is None:
         return Beside(ridge_loss, ridge_loss, math.nan, math.nan)
     first = slice(max(1, CHUNK_ELEMENTS // len(tasks)))
-    memorised = dmmse(xs[first], ys[first], tasks, noise_variance=noise_variance)
+    memorised = dmmse(xs[first], ys[first], tasks, noise_variance=noise_variance, family=family)
     line = (memorised - general[first]).double()
     off = (predictions[first] - general[first]).double()
     length = line.square().sum().item()

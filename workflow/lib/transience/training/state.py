@@ -25,6 +25,9 @@ class TrainingState:
     seconds: float = 0.0  # spent training, over all resumptions
     sequences: int = 0  # trained on
     log: list[tuple[float, ...]] = field(default_factory=list)  # rows of LOG_COLUMNS
+    # Told anew by the log whenever training goes on (`Ending`), so not saved:
+    alarm: int | None = None  # step of the alarm at which it ends, if there was one
+    stop: int | None = None  # its last step, as far as is known
 
     @classmethod
     def initial(cls, vector: torch.Tensor) -> "TrainingState":

@@ -17,6 +17,7 @@ from transience.problem.drift import Drift, wander
 from transience.problem.tasks import SequenceSampler
 from transience.run import Run
 from transience.training.cuda_graph import Replayed
+from transience.training.ending import Ending
 from transience.training.phases import Segment, learning_rate, segments
 from transience.training.settings import PhaseSettings, TrainingSettings
 from transience.training.signals import Signals
@@ -40,20 +41,21 @@ def train(
             is logged.
     """
     stop, compiled = settings.last_step(start), {}
+    ending = Ending(settings.stop_when, start, stop, state)
     run = replace(run, drift=drifts(settings.phases, start, stop))
     started = time.perf_counter() - state.seconds
     for segment in segments(settings.phases, start, stop):
-        if state.step >= segment.end:
+        if state.step >= min(segment.end, ending.stop):
             continue
         step = _step(state, run, settings, segment, compiled)
         launch = Replayed(step, step.batches.generators.values()) if step.vector.is_cuda else step
         walk = _walk(step.batches, run.seed, segment.phase.task_drift)
         signals = Signals(step.batches, run, settings)
-        while state.step < segment.end:
-            logged = (state.step + 1) % settings.log_every == 0 or state.step + 1 in (1, stop)
+        while state.step < min(segment.end, ending.stop):
+            logged = ending.logs(state.step + 1, settings.log_every)
             beside = signals.before(state) if logged else ()
             step.batches.seed(run.seed, "training", state.step)
-            rate = learning_rate(state.step, settings, segment)
+            rate = learning_rate(state.step, settings, segment) * ending.factor(state.step)
             step.rate.fill_(rate)
             launch()
             walk(state.step)
@@ -61,7 +63,7 @@ def train(
             state.sequences += len(step.losses)
             if logged:
                 row = _row(state, step.losses, rate, started, settings.divergence_loss)
-                state.log.append((*row, *beside, signals.after(state)))
+                ending.log((*row, *beside, signals.after(state)))
             yield state
 
 

@@ -93,23 +93,24 @@ def coordinates(rows: np.ndarray) -> np.ndarray:
 
 
 def schedule_angles(trajectories: Sequence[Trajectory]) -> Iterator[Row]:
-    """Angles between the plane of all checkpoints and that of one of the two schedules."""
-    linear = on_linear_schedule(trajectories[0].steps)
-    ends = np.isin(np.arange(len(linear)), (0, len(linear) - 1))
-    whole = _components(trajectories, np.ones_like(linear))
-    for setting, kept in (("linear", linear), ("logarithmic", ~linear | ends)):
-        if kept.sum() > PLANE:
+    """Angles between the plane of all checkpoints and that of one of the two schedules.
+
+    Runs that end early, or branch, have other steps than the rest.
+    """
+    spacing = max(np.diff(one.steps).max(initial=1) for one in trajectories)
+    linear = [np.asarray(one.steps) % spacing == 0 for one in trajectories]
+    ends = [np.isin(np.arange(len(one)), (0, len(one) - 1)) for one in linear]
+    rest = [~own | end for own, end in zip(linear, ends, strict=True)]
+    whole = _components(trajectories, [np.ones_like(own) for own in linear])
+    for setting, kept in (("linear", linear), ("logarithmic", rest)):
+        if max(own.sum() for own in kept) > PLANE:
             yield from _angle_rows("schedule", setting, whole, _components(trajectories, kept))
 
 
-def on_linear_schedule(steps: Sequence[int]) -> np.ndarray:
-    """Which checkpoints (C,) lie on the linear schedule, whose spacing is the largest gap."""
-    spacing = np.diff(steps).max(initial=1)
-    return np.asarray(steps) % spacing == 0
-
-
-def _components(trajectories: Sequence[Trajectory], kept: np.ndarray) -> np.ndarray:
-    rows = np.concatenate([one.checkpoints[kept] for one in trajectories])
+def _components(trajectories: Sequence[Trajectory], kept: Sequence[np.ndarray]) -> np.ndarray:
+    """Components of the checkpoints (C,) that are kept of each trajectory."""
+    each = zip(trajectories, kept, strict=True)
+    rows = np.concatenate([one.checkpoints[own] for one, own in each])
     return fit(rows, PLANE).components.T  # F 2
 
 

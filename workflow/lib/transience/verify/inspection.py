@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from transience.command.progress import Progress
 from transience.errors import InputError
 from transience.planning import configuration
 from transience.run import Run
@@ -77,12 +78,14 @@ def verify(folder: Path) -> Inspection:
     for name in of_sweep:
         runs = calibrated if name in ON_DEMAND else named
         found.check(folder / f"tables/{name}.parquet", name, config, runs)
-    for run in there:
+    progress = Progress(len(there), f"verify {folder}", "run")
+    for done, run in enumerate(there, start=1):
         paths = files.run_files(folder, run)
         paths = {name: paths[name] for name in (CHECKPOINTS, *of_runs)}
         for name, path in paths.items():
             found.check(path, name, config, [run])
         found.add(numbers.run_problems(found.sound(*paths.values()), config, run))
+        progress.update(done)
     for name in [name for name in of_runs if name in of_sweep]:
         runs = calibrated if name in ON_DEMAND else named
         parts = found.sound(*(files.run_files(folder, run)[name] for run in runs))

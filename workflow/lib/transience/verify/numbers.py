@@ -78,6 +78,9 @@ def _checkpoint_problems(file: File, settings: Config, run: Run) -> Iterator[str
         start=start,
         before=[step for step in reader.steps if step < start],
     )
+    if "stopped" in reader.metadata:
+        alarm, end = reader.metadata["stopped"]["step"], reader.steps[-1]
+        steps = sorted({*(step for step in steps if step < end), alarm, end})
     shape, found = [len(steps), num_parameters(run.architecture)], reader.rows.get_shape()
     if reader.steps != steps:
         scheduled = f"{len(steps)} checkpoints as scheduled"

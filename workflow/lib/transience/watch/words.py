@@ -57,7 +57,7 @@ def to_look_at(runs: Sequence[Watched]) -> list[str]:
 def advice(one: Watched) -> str:
     """What a training's state means, and what can be done, in a sentence or three."""
     told = _of_life(one) if one.life not in ("running", "finished") else _of_phase(one)
-    return " ".join(filter(None, [told, _of_clock(one)]))
+    return " ".join(filter(None, [told, _of_alarm(one), _of_clock(one)]))
 
 
 def _of_life(one: Watched) -> str:
@@ -101,6 +101,14 @@ def _best(one: Watched) -> str:
         f" Of the checkpoints measured, that of step {step:,} is best on new tasks "
         f"(loss {values[1]:.3g})."
     )
+
+
+def _of_alarm(one: Watched) -> str:
+    """What the training itself has made of its signals; see `training.stop_when`."""
+    alarms = one.course.alarms if one.course else []
+    if not alarms:
+        return ""
+    return f"Its alarm ({alarms[-1].get('words')}) was raised at step {alarms[-1]['step']:,}."
 
 
 def _of_clock(one: Watched) -> str:

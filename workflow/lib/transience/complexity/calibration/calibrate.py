@@ -23,7 +23,7 @@ from transience.command import flags, provenance
 from transience.command.device import use_device
 from transience.command.entry import ends_in_one_line
 from transience.complexity.calibration.grid import grid, step_size_bound
-from transience.complexity.checkpoint import Checkpoint, dataset
+from transience.complexity.checkpoint import opener
 from transience.complexity.estimate import summary_table
 from transience.complexity.llc import choose_checkpoints, estimate_run
 from transience.complexity.settings import LLCCalibrationSettings, LLCSettings
@@ -67,16 +67,14 @@ def curvatures(
     """Rows of table `llc_curvature` of a run, without the columns that name it."""
     behind = {"lanczos_sequences": chosen.num_sequences}
     behind["lanczos_steps"] = configured.lanczos_steps or PLAIN_STEPS
-    run, settings = run.as_trained(reader), configured.model_copy(update=behind)
-    data_at = run.follow(lambda there: dataset(there, configured, device))
-    sampler = settings.sampler(run.seed)
+    settings = configured.model_copy(update=behind)
+    sampler, opened = settings.sampler(run.seed), opener(run, reader, settings, device)
     for index in choose_checkpoints(reader.steps, chosen.checkpoints):
-        step, vector = reader.steps[index], reader.parameters(index).to(device)
-        checkpoint = Checkpoint(run.at(step), step, vector, data_at(step), settings)
+        checkpoint = opened(index)
         _, found = checkpoint.prepared(sampler)
         left = found.remaining if configured.lanczos_steps else found.largest
         yield {
-            "step": step,
+            "step": checkpoint.step,
             "largest_curvature": found.largest,
             "remaining_curvature": left,
             "sequences": min(chosen.num_sequences, configured.num_sequences),
