@@ -192,15 +192,21 @@ def test_without_scripts_the_table_is_there(browser, page_of_finished) -> None:
         assert page.locator("#all").is_hidden() and page.locator("#stale").is_hidden()
 
 
-def test_verify_has_no_quarrel_with_a_watch(sweep) -> None:
+def verified(project) -> list[str]:
+    command = [sys.executable, "-m", "transience.verify", "results/smoke"]
+    environment = os.environ | {"PYTHONPATH": "workflow/lib"}
+    run = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True
+    )
+    return run.stdout.splitlines()
+
+
+def test_a_watch_changes_nothing_for_verify_and_snakemake(sweep) -> None:
+    before = verified(sweep)
     process = watch(sweep, "--once")
     assert process.communicate(timeout=120)[1] == ""
     assert (sweep.results / "watch/watch.html").is_file()
-    run = subprocess.run(
-        [sys.executable, "-m", "transience.verify", "results/smoke"], cwd=sweep.folder,
-        env=os.environ | {"PYTHONPATH": "workflow/lib"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert before and verified(sweep) == before
     assert sweep.planned() == {}
 
 
