@@ -26,7 +26,7 @@ was possible is told by the front (`pareto`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -258,9 +258,23 @@ def _paths(
 
 def _start(path: Path, control: Path) -> int:
     """Last checkpoint up to which a branch and the run that it leaves are the same."""
-    common, mine, theirs = np.intersect1d(path.steps, control.steps, return_indices=True)
-    same = path.ood[mine] == control.ood[theirs]
-    return int(common[np.argmin(same) - 1 if not same.all() else -1])
+    return last_in_common(path.steps, path.ood, control.steps, control.ood)
+
+
+def last_in_common(
+    steps: Sequence[int] | np.ndarray,
+    values: np.ndarray,
+    other_steps: Sequence[int] | np.ndarray,
+    other_values: np.ndarray,
+) -> int:
+    """Last step of both of two runs up to which they have the same values, (C, ...) and (D, ...).
+
+    Their first common step, if these differ at once.
+    """
+    common, mine, theirs = np.intersect1d(steps, other_steps, return_indices=True)
+    equal = values[mine] == other_values[theirs]
+    same = equal.reshape(len(common), -1).all(axis=1)
+    return int(common[max(0, same.argmin() - 1) if not same.all() else -1])
 
 
 if __name__ == "__main__":
