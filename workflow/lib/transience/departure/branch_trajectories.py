@@ -1,9 +1,9 @@
 """Where branches go: their checkpoints in the joint trajectory PCA of the variant they come from.
 
-The joint PCA is fitted on the checkpoints of one (variant, seed), so each variant has a plane of its
-own. A branch is a part of the course of another run, and is projected onto the components of the
-variant at the end of all branches, never fitted: so all of its branches can be drawn in one plane.
-A branch that has a probe of its own, as its `probe` is set otherwise, has no rows.
+The joint PCA is fitted on the checkpoints of one (variant, seed), so every variant has a plane.
+A branch is a part of the course of another run, and is projected onto the components of the variant
+at the end of all branches, never fitted: so all branches of one variant can be drawn in one plane.
+A branch whose section `probe` is another has another probe, and no rows.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import pandas as pd
 
 from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
-from transience.departure.interventions import control_of, last_in_common
-from transience.departure.variants import variant_section
+from transience.departure.variants import control_of, last_in_common, variant_section
 from transience.files.tables import RUN_KEYS, read_metadata, write_table
 from transience.settings import main_variant
 from transience.training.settings import TrainingSettings
@@ -85,7 +84,7 @@ def branch_table(
 def _projected(
     pca: PCA, of_plane: Trajectory, branches: Sequence[Probe], parents: Sequence[Probe]
 ) -> Iterator[pd.DataFrame]:
-    """Coordinates of each M of a branch, where that M is its parent's, and their probe the plane's."""
+    """Coordinates of each M of a branch, unless its parent lacks that M or its probe is another."""
     by_diversity = {probe.metadata["num_tasks"]: probe for probe in parents}
     for probe in branches:
         parent = by_diversity.get(probe.metadata["num_tasks"])
@@ -95,10 +94,9 @@ def _projected(
         if not all(_same_probe(one, of_plane) for one in (branch, left)):
             continue
         start = last_in_common(branch.steps, branch.checkpoints, left.steps, left.checkpoints)
-        own = np.asarray(branch.steps) >= start
-        kept = replace(
-            branch, steps=np.asarray(branch.steps)[own].tolist(), checkpoints=branch.checkpoints[own]
-        )
+        steps = np.asarray(branch.steps)
+        own = steps >= start
+        kept = replace(branch, steps=steps[own].tolist(), checkpoints=branch.checkpoints[own])
         points = trajectory_table(pca, [kept])
         yield points[points["predictor"].isna()].drop(columns="predictor")
 

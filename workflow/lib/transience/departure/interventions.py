@@ -26,7 +26,7 @@ was possible is told by the front (`pareto`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from transience.departure.course import Course
 from transience.departure.observed import departures, t_crit
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
-from transience.departure.variants import variant_section
+from transience.departure.variants import control_of, last_in_common, variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.settings import main_variant
@@ -113,14 +113,6 @@ def interventions_table(
         keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
         rows.append(keys | {"control": control} | what | compared(path, other, what))
     return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
-
-
-def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:
-    """Variant that a variant is compared with: where its branches begin, or the main one."""
-    root = variant
-    while parent := settings[root].branch.variant:
-        root = parent
-    return main if root == variant else root
 
 
 DESCRIBED = ("kind", "value", "weight_decay_of", "onset", "release")
@@ -259,22 +251,6 @@ def _paths(
 def _start(path: Path, control: Path) -> int:
     """Last checkpoint up to which a branch and the run that it leaves are the same."""
     return last_in_common(path.steps, path.ood, control.steps, control.ood)
-
-
-def last_in_common(
-    steps: Sequence[int] | np.ndarray,
-    values: np.ndarray,
-    other_steps: Sequence[int] | np.ndarray,
-    other_values: np.ndarray,
-) -> int:
-    """Last step of both of two runs up to which they have the same values, (C, ...) and (D, ...).
-
-    Their first common step, if these differ at once.
-    """
-    common, mine, theirs = np.intersect1d(steps, other_steps, return_indices=True)
-    equal = values[mine] == other_values[theirs]
-    same = equal.reshape(len(common), -1).all(axis=1)
-    return int(common[max(0, same.argmin() - 1) if not same.all() else -1])
 
 
 if __name__ == "__main__":
