@@ -20,7 +20,7 @@ from transience.problem.diversity import symbol
 
 MOST_COLUMNS, MOST_ROWS, KEY = 4, 8, 0.8  # the key is so wide as a part of a panel, of three
 ROW, AROUND = 1.7, 0.8  # inches
-OTHERS, PARENT = "#cccccc", "#666666"
+OTHERS, PARENT = "#d8d8d8", "#8c8c8c"
 COMPONENTS = ["pc1", "pc2"]
 NO_BRANCHES = "no variant branches from another one"
 UNNAMED = {"none": "no phase, or another length", "": "no control of its M and seed"}
@@ -75,9 +75,12 @@ def _draw_panel(
     axes: Axes, whole: pd.DataFrame, own: pd.DataFrame, num_tasks: float, colours: dict[str, str]
 ) -> None:
     """Panel: all paths of the plane, that of M darker, and branches of M from where they leave."""
+    if own.empty:
+        style.nothing_to_show(axes, "no such branch")
+        return
     for m, path in whole[whole["predictor"].isna()].sort_values("step").groupby("num_tasks"):
-        look = {"color": PARENT, "linewidth": 0.9} if m == num_tasks else {"color": OTHERS}
-        axes.plot(path["pc1"], path["pc2"], **{"linewidth": 0.5, "zorder": 1} | look)
+        look = {"color": PARENT, "linewidth": 0.7} if m == num_tasks else {"color": OTHERS}
+        axes.plot(path["pc1"], path["pc2"], **{"linewidth": 0.4, "zorder": 1} | look)
     for name, path in own.groupby("variant"):
         xy, colour = path.sort_values("step")[COMPONENTS].to_numpy(), colours[name]
         axes.plot(*xy.T, color=colour, linewidth=1.0, zorder=3)
@@ -92,8 +95,6 @@ def _draw_panel(
                       markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
     if whole["pc2"].isna().all():
         style.nothing_to_show(axes, "the checkpoints span no plane")
-    elif own.empty:
-        style.nothing_to_show(axes, "no such branch")
 
 
 def _align(
@@ -133,7 +134,7 @@ def _draw_key(axes: Axes, kind: str, colours: dict[str, str]) -> None:
 def _key_of_marks(figure: Figure) -> None:
     style.marker_key(
         figure,
-        Line2D([], [], color=PARENT, linewidth=0.9, label="untouched, same M"),
+        Line2D([], [], color=PARENT, linewidth=0.7, label="untouched, same M"),
         Line2D([], [], color=OTHERS, linewidth=0.5, label="other M"),
         style.marker("o", "leaves", markerfacecolor="white"),
         style.marker("*", "end", markersize=7),

@@ -84,7 +84,7 @@ def _align(grid: np.ndarray, runs: pd.DataFrame) -> None:
         below.set_ylim(cheapest / room, dearest * room)
         style.plain_log_axis(below)
         if dearest / cheapest < FEW_TICKS:
-            below.yaxis.set_major_locator(MaxNLocator(4))
+            below.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             below.yaxis.set_minor_locator(NullLocator())
         first = above.get_subplotspec().is_first_col()
         above.set_ylabel("OOD loss preserved" if first else "")
