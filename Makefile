@@ -3,6 +3,8 @@
 #   make            set up .venv, run the default sweep, name the report
 #   make smoke      the same with a tiny sweep, in about a minute
 #   make calibrate  check the settings of the LLC on the default sweep, name the proposal
+#   make watch      the default sweep while it runs, on a page (CONFIG=config/mine.yaml, EXPERIMENT=mine,
+#                   WATCH="--once" for other options; Ctrl-C ends it)
 #   make verify     check that the results of the default sweep belong together
 #   make test       set up .venv, run the tests
 #   make oracles    known answers for the LLC estimator, the full grid (about ten minutes)
@@ -14,6 +16,8 @@
 
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
+CONFIG ?= config/config.yaml
+EXPERIMENT ?= $(notdir $(patsubst %/,%,$(dir $(call report,$(CONFIG)))))
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -24,7 +28,7 @@ SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger swee
 	--scheduler greedy --rerun-incomplete --keep-going
 report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
 
-.PHONY: sweep smoke calibrate verify test oracles slurm-test cluster-check benchmark lint
+.PHONY: sweep smoke calibrate watch verify test oracles slurm-test cluster-check benchmark lint
 
 sweep: $(READY)
 	@$(SWEEP)
@@ -37,6 +41,9 @@ smoke: $(READY)
 calibrate: $(READY)
 	@$(SWEEP) llc_calibration
 	@echo "Proposal: $(dir $(call report,config/config.yaml))llc_proposal.yaml"
+
+watch: $(READY)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.watch results/$(EXPERIMENT) $(WATCH)
 
 verify: $(READY)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify $(patsubst %/,%,$(dir $(call report,config/config.yaml)))

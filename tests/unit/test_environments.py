@@ -65,7 +65,8 @@ def test_the_python_versions_agree():
 
 
 @pytest.mark.parametrize(
-    "file", ["requirements.txt", "requirements-slurm.txt", "requirements-jax.txt"]
+    "file",
+    [f"requirements{name}.txt" for name in ("", "-slurm", "-jax", "-tensorboard")],
 )
 def test_everything_is_pinned_on_a_public_version(file):
     assert all(re.fullmatch(r"[0-9.]+", number) for number in requirements(file).values())

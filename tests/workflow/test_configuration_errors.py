@@ -88,7 +88,7 @@ def test_a_queued_job_refuses_an_edited_configuration(project, monkeypatch):
 
 @pytest.mark.parametrize(("module", "refused"), [("training", True), ("evaluation", False)])
 def test_a_queued_job_refuses_edited_code_of_its_own(project, monkeypatch, module, refused):
-    monkeypatch.setenv(f"TRANSIENCE_CODE_transience_{module}", "that of other code")
+    monkeypatch.setenv(f"TRANSIENCE_CODE_transience_{module}_linear", "that of other code")
     target = "results/smoke/runs/baseline/M4_seed0/training.parquet"
     assert project.planned(target)
     run = project.snakemake("--mode", "remote", "--dry-run", target)

@@ -40,6 +40,16 @@ def test_verify_looks_at_the_default_sweep(project):
     assert words[-3:] == ["-m", "transience.verify", "results/laptop"]
 
 
+def test_watch_takes_a_configuration_or_an_experiment(project):
+    for words, results in {
+        (): "results/laptop",
+        ("CONFIG=config/smoke.yaml",): "results/smoke",
+        ("EXPERIMENT=mine", "WATCH=--once"): "results/mine --once",
+    }.items():
+        last = make(project, "-n", "watch", *words).stdout.splitlines()[-1]
+        assert last.rstrip().endswith(f"-m transience.watch {results}")
+
+
 def test_snakemake_takes_the_targets_for_targets(project):
     (project.folder / ".venv").symlink_to(Path(sys.prefix))
     first = {"sweep": "train", "smoke": "train", "calibrate": "calibrate_llc"}

@@ -53,7 +53,14 @@ LIBRARY = "workflow/lib/transience"
 PAGE = Path(__file__).parents[2] / "workflow/report"
 PAGE_PARTS = [
     PAGE / name
-    for name in ("template.html", "captions.yaml", "variants.js", "explorer.js", "sorting.js")
+    for name in (
+        "template.html",
+        "look.css",
+        "captions.yaml",
+        "variants.js",
+        "explorer.js",
+        "sorting.js",
+    )
 ]
 
 

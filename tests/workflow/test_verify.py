@@ -17,5 +17,5 @@ def test_a_finished_sweep_is_in_order(finished):
     )
     count = len(list(results.rglob("*.parquet")))
     assert run.stdout == f"results/smoke: in order: {count} tables, 6 checkpoint files\n"
-    assert run.returncode == 0 and not run.stderr
+    assert run.returncode == 0 and "run 6/6 (100%)" in run.stderr  # how far it is
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before

@@ -104,8 +104,9 @@
       y="${height / 2}" text-anchor="middle">${run.step === null ? "not begun" : run.m === "∞" ? "none for M = ∞" : "none yet"}</text></svg>`;
     const [log, byLog] = [plot.log, !linear.checked];
     const last = run.last || Math.max(...lines.map(([key]) => steps(key).at(-1) || 1), 2);
-    const first = byLog ? Math.max(1, 10 ** Math.floor(Math.log10(last / 1000))) : 0;
-    const box = { left: 34, right: width - 6, top: 4, bottom: height - 15 };
+    const begin = Math.min(...lines.map(([key]) => steps(key).find((step) => step > 0) || last));
+    const first = byLog ? Math.max(begin, 10 ** Math.floor(Math.log10(last / 1000))) : 0;
+    const box = { left: 38, right: width - 6, top: 4, bottom: height - 15 };
     const [low, high] = extent([...lines.flatMap(([key]) => curves[key]
       .filter((_, i) => steps(key)[i] >= first)), ...constants.map(([key]) => curves[key])], log, plot.range);
     const x = scale(first, last, box.left, box.right, byLog);

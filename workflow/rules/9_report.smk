@@ -2,7 +2,14 @@
 
 PAGE_PARTS = [
     Path(workflow.basedir, "workflow/report", name)
-    for name in ("template.html", "look.css", "captions.yaml", "variants.js", "explorer.js", "sorting.js")
+    for name in (
+        "template.html",
+        "look.css",
+        "captions.yaml",
+        "variants.js",
+        "explorer.js",
+        "sorting.js",
+    )
 ]
 
 

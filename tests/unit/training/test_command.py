@@ -246,3 +246,13 @@ def test_a_training_that_diverges_says_so(tmp_path, environment):
     (path,) = tmp_path.glob(f"state/*/{NAME}")
     event = told(path)[2][-1]
     assert event["event"] == "diverged" and event["words"] in done.stderr
+
+
+def test_an_alarm_is_told_while_the_training_cools_down(tmp_path, environment):
+    alarm = {"detector": "projection", "threshold": 1.0, "cooldown_steps": 15}
+    changes = {"num_steps": 200, "learning_rate": 3e-2, "stop_when": alarm}
+    header, lines, events = keeping_lines(tmp_path, environment, **changes)
+    assert header["last_step"] == 200
+    told, end = events
+    assert (told["event"], told["words"]) == ("alarm", "projection")
+    assert told["last_step"] == told["step"] + 15 == end["step"] == lines[-1]["step"] < 200

@@ -8,11 +8,20 @@ import pytest
 from transience.training.detectors import DETECTORS, Alarm
 from transience.training.settings import StopSettings
 
+WARM = {"learning_rate": 1.0, "batch_loss": 1.0, "ridge_loss": 1.0}
+
+
+def warmed_up(name, threshold=math.inf):
+    """An alarm after a first row, in which the rate has risen, and which does not count."""
+    alarm = Alarm(name, threshold)
+    assert not alarm.see(WARM) and alarm.sum == 0
+    return alarm
+
 
 def sums(name, rows):
-    alarm, found = Alarm(name), []
+    alarm, found = warmed_up(name), []
     for row in rows:
-        assert not alarm.see(row)  # without a threshold there is none
+        assert not alarm.see(WARM | row)  # without a threshold there is none
         found.append(alarm.sum)
     return found
 
@@ -28,8 +37,8 @@ def test_sums_are_of_what_is_above_the_slack_and_never_negative():
 
 
 def test_the_alarm_is_at_the_first_sum_above_the_threshold():
-    alarm = Alarm("projection", 0.5)
-    assert [alarm.see({"projection": 0.5}) for _ in range(4)] == [False, False, True, True]
+    alarm = warmed_up("projection", 0.5)
+    assert [alarm.see(WARM | {"projection": 0.5}) for _ in range(4)] == [False, False, True, True]
 
 
 def test_below_ridge_is_the_part_by_which_a_model_beats_it():

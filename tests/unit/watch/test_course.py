@@ -68,3 +68,23 @@ def test_a_training_that_is_over_has_the_same_course(tmp_path):
         np.testing.assert_array_equal(found.column(name), log[name])
     assert found.ending["event"] == "finished" and found.last_step == found.step == 490
     assert np.isnan(without.column("projection")).all() and len(without) == len(log)
+
+
+def test_an_alarm_is_no_ending_but_tells_when_it_will_end():
+    found = course((10, 1.0), (20, 2.0), last_step=1000)
+    found.events.append({"event": "alarm", "step": 20, "words": "projection", "last_step": 40})
+    assert found.ending == {} and found.last_step == 40 and len(found.alarms) == 1
+    found.append({"step": 40, "seconds": 4.0})
+    found.events.append({"event": "finished", "step": 40})
+    assert found.ending["event"] == "finished"
+
+
+def test_a_training_that_ended_at_an_alarm_says_so(tmp_path):
+    log = pd.DataFrame(log_of(8.0, np.arange(10.0, 99, 10)), columns=list(LOG_COLUMNS))
+    log["step"] = log["step"].astype(int)
+    told = METADATA | {"stopped": {"detector": "projection", "step": 80}}
+    path = tmp_path / "training.parquet"
+    write_table(path, "training", log[[*TRAINING_COLUMNS]].assign(**KEYS), told)
+    found = of_tables(path, tmp_path / "signals.parquet")
+    assert found.alarms == [{"event": "alarm", "step": 80, "words": "projection"}]
+    assert found.ending["event"] == "finished" and found.last_step == 90

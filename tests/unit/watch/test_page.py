@@ -117,3 +117,12 @@ def test_anyones_trainings_have_a_layout_for_each_kind(page, tmp_path):
     found = data(written(page, watched(folder)))
     assert [run["layout"] for run in found["runs"]] == [0, 0, 1]
     assert len(found["layouts"]) == 2 and {run["m"] for run in found["runs"]} == {""}
+
+
+def test_it_speaks_in_the_words_of_its_family(page, runs):
+    page.family = "gaussian_means"
+    text = written(page, runs)
+    layouts = json.dumps(data(text)["layouts"])
+    shown = layouts + re.sub(r"<(script|style).*?</", "", text, flags=re.DOTALL)
+    assert not re.search(r"\bridge\b(?!_)", shown) and "dMMSE" not in shown
+    assert data(text)["runs"][1]["curves"]["ridge_loss"]

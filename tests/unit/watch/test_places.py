@@ -8,7 +8,7 @@ from made_up_lines import run_lines
 from transience.errors import InputError
 from transience.planning.configuration import completed
 from transience.watch.monitor import Monitor
-from transience.watch.places import places, warning
+from transience.watch.places import family, places, warning
 
 WRITTEN = {
     "experiment": "small",
@@ -56,6 +56,16 @@ def test_anyones_trainings_are_files_of_lines(tmp_path):
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "later.jsonl").write_text('{"format": 99, "pid": 1}\n')
     assert names(tmp_path) == ["b", "deep/a", "later"]
+
+
+def test_the_family_is_that_of_the_plan(tmp_path):
+    assert family(tmp_path) == "linear"
+    configured(tmp_path)
+    assert family(tmp_path) == "linear"
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["task"]["family"] = "features"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert family(tmp_path) == "features"
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,9 @@ def test_a_long_list_is_cut(runs):
 def test_the_time_left_is_of_runs_that_go_on(runs):
     assert left(runs[8.0]) == "1.7 min"  # 1,000 steps of 0.1 s
     assert left(runs[4.0]) == left(runs[math.inf]) == ""
+
+
+def test_an_alarm_is_told(runs):
+    alarm = {"event": "alarm", "step": 900, "words": "below_ridge", "last_step": 1500}
+    runs[8.0].course.events.append(alarm)
+    assert advice(runs[8.0]).endswith("Its alarm (below_ridge) was raised at step 900.")

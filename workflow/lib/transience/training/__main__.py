@@ -100,6 +100,9 @@ def _train(
         for _ in train(state, run, settings, start=start):  # always `state`, one step further
             kept.checkpoint(state)
             lines.follow(state.log)
+            if state.alarm == state.step:
+                of_alarm = {"words": settings.stop_when.detector, "last_step": state.stop}
+                lines.event("alarm", state.step, **of_alarm)
             progress.update(state.step, f"loss {state.log[-1][1]:.3f}")
             if stop or kept.age() > save_every:
                 kept.save(state)

@@ -10,7 +10,7 @@ from transience.command.inputs import may_lack_runs
 from transience.errors import InputError
 from transience.files.metadata import Metadata, check_runs, merge_metadata, values_of
 from transience.files.tables import RUN_KEYS, schemas
-from transience.planning.configuration import variant_settings
+from transience.planning.configuration import sweep_family, variant_settings
 from transience.problem.diversity import format_num_tasks
 from transience.run import Run
 from transience.verify.files import CHECKPOINTS, OF_RUNS, Config, File, in_order
@@ -31,6 +31,7 @@ def metadata_problems(file: File, config: Config, runs: Sequence[Run]) -> Iterat
     of_runs = file.name in (CHECKPOINTS, *OF_RUNS)
     variants = dict.fromkeys(run.variant for run in runs) if of_runs else ()
     settings = [variant_settings(config, variant) for variant in variants] or [config]
+    settings = [one | {"family": sweep_family(config)} for one in settings]  # what claims read
     for found in values_of(file.metadata["settings"]):
         differences = [_first_difference(one, found) for one in settings]
         if all(differences):

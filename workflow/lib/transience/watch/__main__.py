@@ -19,7 +19,7 @@ from transience.watch.life import ALIVE, OVER
 from transience.watch.measure import Measurer
 from transience.watch.page import Page
 from transience.watch.place import Place
-from transience.watch.places import places, warning
+from transience.watch.places import family, places, warning
 from transience.watch.watched import Watched
 
 OWN = "watch"  # the watcher's folder beside the results, and its page there
@@ -60,6 +60,7 @@ class Watch:
         runs = [*self.runs.values()]
         self._write_events(runs)
         note = warning(self.folder) if any(not one.place.own_lines for one in runs) else ""
+        self.page.family = family(self.folder)
         self.page.write(runs, self.changed, every=every, live=live, note=note)
         self.changed = set()
 

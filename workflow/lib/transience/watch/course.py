@@ -42,14 +42,20 @@ class Course:
 
     @property
     def last_step(self) -> int | None:
-        """Steps in all; None if nobody said."""
-        return self.header.get("last_step")
+        """Steps in all, fewer after an alarm; None if nobody said."""
+        said = [self.header, *self.alarms]
+        return next((one["last_step"] for one in reversed(said) if "last_step" in one), None)
+
+    @property
+    def alarms(self) -> list[dict[str, Any]]:
+        """Events of a training that ends, or will soon, as its model was about to leave ridge."""
+        return [event for event in self.events if event["event"] == "alarm"]
 
     @property
     def ending(self) -> dict[str, Any]:
         """The event that nothing has come after; {} while it goes on."""
         last = self.events[-1] if self.events else {}
-        over = last.get("event") not in (None, "resumed") and last["step"] >= self.step
+        over = last.get("event") not in (None, "resumed", "alarm") and last["step"] >= self.step
         return last if over else {}
 
     @property
@@ -120,4 +126,7 @@ def of_tables(training: Path, signals: Path) -> Course:
     columns = frame.drop(columns=RUN_KEYS)
     values = {name: array("d", columns[name].to_numpy(float)) for name in columns}
     events = [{"event": "finished", "step": last, "time": over}]
+    if stopped := metadata.get("stopped"):
+        alarm = {"event": "alarm", "step": stopped["step"], "words": stopped["detector"]}
+        events = [alarm, *events]
     return Course(header, values, events, {"time": over})

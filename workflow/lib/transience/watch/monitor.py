@@ -76,7 +76,7 @@ class Monitor:
         values = {**losses, **(indicators or {})}
         if self.writer is None:
             self._begin(list(losses), list(values))
-        numbers = [float(one() if callable(one) else one) for one in map(values.get, self.names)]
+        numbers = [_number(values[name]) for name in self.names]
         self.writer.add([(step, time.monotonic() - self.started, *numbers)])
         if step == self.about["last_step"]:
             self.writer.event("finished", step)
@@ -95,3 +95,9 @@ class Monitor:
         columns = ("step", "seconds", *names)
         self.writer = LineWriter(self.path, columns, header, step=self.restored)
         atexit.register(self.writer.flush)
+
+
+def _number(value: Value) -> float:
+    """A number, of a function or a tensor (whose gradient is not asked for) as well."""
+    found = value() if callable(value) else value
+    return float(found.item() if hasattr(found, "item") else found)

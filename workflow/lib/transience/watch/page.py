@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from transience.files.atomic import replacing
 from transience.problem.diversity import symbol
+from transience.problem.words import in_words_of, page_in_words_of
 from transience.watch import words
 from transience.watch.drawn import as_json, curves, layout, points_each
 from transience.watch.phases import PHASES
@@ -29,7 +30,7 @@ class Page:
         """Write to a path, about a sweep or folder of this name."""
         self.path, self.title = path, title
         self.curves: dict[str, str] = {}  # JSON by the name of a training
-        self.num_points = 0
+        self.num_points, self.family = 0, "linear"
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(PARTS), autoescape=True, undefined=jinja2.StrictUndefined
         )
@@ -61,7 +62,7 @@ class Page:
             scripts=self.scripts,
         )
         with replacing(self.path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(page_in_words_of(self.family, text), encoding="utf-8")
 
     def _data(
         self,
@@ -88,9 +89,10 @@ class Page:
             parts.append(f'{head[:-1]},"curves":{self.curves[one.place.name]}}}')
         common = {
             "written": round(time.time(), 1), "live": live, "every": max(LEAST_REFRESH, every),
-            "title": self.title, "layouts": layouts,
+            "title": self.title,
         }  # fmt: skip
-        return f'{as_json(common)[:-1]},"runs":[{",".join(parts)}]}}'
+        named = in_words_of(self.family, as_json(layouts))
+        return f'{as_json(common)[:-1]},"layouts":{named},"runs":[{",".join(parts)}]}}'
 
 
 def row(one: Watched) -> dict[str, Any]:

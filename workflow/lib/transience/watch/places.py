@@ -10,7 +10,7 @@ from typing import Any
 
 from transience.errors import InputError
 from transience.files.lines import FORMAT, NAME, parsed
-from transience.planning.configuration import run_folder, runs
+from transience.planning.configuration import run_folder, runs, sweep_family
 from transience.problem.diversity import parse_num_tasks
 from transience.watch.place import Place
 
@@ -35,6 +35,14 @@ def places(folder: Path) -> list[Place]:
             "Monitor wrote, found neither"
         )
     return loops
+
+
+def family(folder: Path) -> str:
+    """The family of problems of a sweep, in whose words its page speaks."""
+    try:
+        return sweep_family(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "linear"
 
 
 def warning(folder: Path) -> str:

@@ -15,6 +15,7 @@ from transience.watch.watched import Watched
 
 TROUBLES = ("diverged", "failed", "killed", "stalled", "stopped")
 MOST_LISTED = 12
+STOP = " To keep a general model, stop it."
 AHEAD = 60.0  # seconds by which another clock may differ
 
 
@@ -56,7 +57,7 @@ def to_look_at(runs: Sequence[Watched]) -> list[str]:
 def advice(one: Watched) -> str:
     """What a training's state means, and what can be done, in a sentence or three."""
     told = _of_life(one) if one.life not in ("running", "finished") else _of_phase(one)
-    return " ".join(filter(None, [told, _of_clock(one)]))
+    return " ".join(filter(None, [told, _of_alarm(one), _of_clock(one)]))
 
 
 def _of_life(one: Watched) -> str:
@@ -81,11 +82,11 @@ def _of_phase(one: Watched) -> str:
     if not one.phase:
         return "Its phase can't be told yet." if one.life == "running" else ""
     begun = f"since step {one.since:,}"
-    best = _best(one)
+    best, over = _best(one), one.life == "finished"
     return {
         "learning": f"Still learning {begun}.",
-        "general": f"General {begun}: nothing says that it leaves.",
-        "leaving": f"Leaving its general phase {begun}.{best} To keep a general model, stop it.",
+        "general": f"General {begun}{'' if over else ': nothing says that it leaves'}.",
+        "leaving": f"Leaving its general phase {begun}.{best}{'' if over else STOP}",
         "specialised": f"Specialised {begun}.{best}",
     }[one.phase]
 
@@ -100,6 +101,14 @@ def _best(one: Watched) -> str:
         f" Of the checkpoints measured, that of step {step:,} is best on new tasks "
         f"(loss {values[1]:.3g})."
     )
+
+
+def _of_alarm(one: Watched) -> str:
+    """What the training itself has made of its signals; see `training.stop_when`."""
+    alarms = one.course.alarms if one.course else []
+    if not alarms:
+        return ""
+    return f"Its alarm ({alarms[-1].get('words')}) was raised at step {alarms[-1]['step']:,}."
 
 
 def _of_clock(one: Watched) -> str:
