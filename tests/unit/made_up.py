@@ -66,6 +66,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
     made = {"claims": _claims(), "interventions": _interventions(tables)}
+    made["branch_trajectories"] = _branches(tables["trajectory_pca"])
     made["alarms"] = alarms_table(*(tables[name] for name in ("evaluation", "training", "signals")))
     return tables | _free_energy(tables) | made
 
@@ -100,6 +101,29 @@ def _interventions(tables: Tables) -> pd.DataFrame:
     plain = TrainingSettings(**TRAINING | {"num_steps": STEPS[-1]})
     fresh = plain.model_copy(update={"phases": [phase]})
     return interventions_table(*both, {"baseline": plain, "fresh": fresh})
+
+
+def _branches(trajectory: pd.DataFrame) -> pd.DataFrame:
+    """`fresh` as a branch that leaves the baseline at step 5,000 and goes half-way to ridge."""
+    late = trajectory[trajectory["predictor"].isna() & (trajectory["step"] >= 5_000)]
+    part = 0.5 * (late["step"].astype(float) - 5_000) / (T - 5_000)
+    moved = {f"pc{n}": late[f"pc{n}"] + part * (to - late[f"pc{n}"]) for n, to in ((1, 6), (2, 3))}
+    names = {"variant": "fresh", "parent": "baseline", "plane": "baseline"}
+    return late.drop(columns="predictor").assign(**names, **moved).astype({"step": "int64"})
+
+
+def with_doses(tables: Tables) -> Tables:
+    """With a share of new tasks at three strengths and onsets, and decay at two strengths."""
+    row = tables["interventions"].assign(release=math.nan, steps=T, control_steps=T)
+    frames = []
+    for value, onset in itertools.product((0.01, 0.03, 0.1), (0, "t_crit", 5_000)):
+        step = row["control_t_crit"] if onset == "t_crit" else onset
+        frames.append(row.assign(variant=f"fresh_{value}_{onset}", value=value, onset=step))
+    for value in (0.1, 0.3):
+        decay = {"kind": "weight_decay", "weight_decay_of": "mlp"}
+        frames.append(row.assign(variant=f"decay_{value}", value=value, onset=0, **decay))
+    frames = [frame.assign(preserved=frame["value"]) for frame in frames]
+    return tables | {"interventions": pd.concat(frames, ignore_index=True)}
 
 
 def _floor(m: float) -> float:

@@ -66,9 +66,11 @@ OF_THE_SWEEP = {
     ),
     "departure.alarms": ("", "evaluation training signals alarms"),
     "departure.interventions": ("training variants", "evaluation training front interventions"),
+    "departure.branch_trajectories": ("training variants trajectory_pca", "branch_trajectories"),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip
 READ_PROBES = ("trajectories.joint_pca", "trajectories.robustness", "departure.transient_ridge")
+READ_PROBES += ("departure.branch_trajectories",)
 
 Config = dict[str, Any]
 

@@ -18,6 +18,7 @@ SWEEP = {
     "trajectory_subspace": 1,
     "free_energy": 1,
     "interventions": 1,
+    "branch_trajectories": 1,
     "alarms": 1,
     "departure_prediction": 1,
     "claims": 1,
@@ -30,7 +31,7 @@ RUN_RULES = ("train", "evaluate", "llc", "llc_curve", "indicators")
 
 
 def with_runs(number: int, variants: int = 1) -> dict[str, int]:
-    several = {"figure": 16, "figure_of_variant": 13 * (variants - 1)} if variants > 1 else {}
+    several = {"figure": 19, "figure_of_variant": 13 * (variants - 1)} if variants > 1 else {}
     return SWEEP | dict.fromkeys(RUN_RULES, number) | several
 
 

@@ -25,18 +25,16 @@ from transience.planning.code_digest import closure, code_digest
 RUNS = 6
 COLLECT = {"collect": 9, "indicator_agreement": 1}
 AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
+PCA = {"trajectory_pca": 1, "branch_trajectories": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
 FREE_ENERGY = {"free_energy": 1, "departure_prediction": 1}
 AFTER_RUNS = (
-    COLLECT
-    | {"trajectory_pca": 1}
-    | FREE_ENERGY
-    | AFTER_PCA
-    | {"figure": 13, "interventions": 1, "alarms": 1}
+    COLLECT | PCA | FREE_ENERGY | AFTER_PCA | {"figure": 13, "interventions": 1, "alarms": 1}
 )
 RECORDED = {"configuration": 1, "report": 1}  # an edit of the configuration goes to config.json
 EVALUATION = (
     {"evaluate": RUNS, "collect": 3, "interventions": 1, "alarms": 1, "trajectory_pca": 1}
+    | {"branch_trajectories": 1}
     | FREE_ENERGY
     | AFTER_PCA
 )
@@ -48,7 +46,7 @@ CURVE = {"llc_curve": 6, "collect": 1, "claims": 1, "figure": 1, "report": 1}
 LLC = OF_LLC | {"llc_curve": 6, "collect": 3}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
 DRAWN = {"figure": 13, "report": 1}
-BESIDE = {"figure": 16, "figure_of_variant": 13}  # where there are two variants
+BESIDE = {"figure": 19, "figure_of_variant": 13}  # where there are two variants
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
@@ -134,7 +132,7 @@ def calibration(planned_jobs):
         ("llc.gamma", LLC | {"indicators": 6, "collect": 4}),
         ("llc_curve.num_probes", CURVE),
         ("indicators.num_probes", INDICATORS),
-        ("trajectory_pca.num_components", {"trajectory_pca": 1} | AFTER_PCA),
+        ("trajectory_pca.num_components", PCA | AFTER_PCA),
         ("figures.dpi", DRAWN),
         ("figures.smoothing_window", DRAWN),
         ("figures.variant", DRAWN),
@@ -175,7 +173,7 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
         ("complexity.estimator", LLC),
         ("complexity.llc_curve", CURVE),
         ("complexity.indicators", INDICATORS),
-        ("trajectories.joint_pca", {"trajectory_pca": 1} | AFTER_PCA),
+        ("trajectories.joint_pca", PCA | AFTER_PCA),
         (
             "trajectories.robustness",
             {"trajectory_subspace": 1, "claims": 1, "figure": 1, "report": 1},
@@ -183,6 +181,7 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
         ("departure.transient_ridge", AFTER_TRANSIENCE | {"interventions": 1}),
         ("departure.alarms", {"alarms": 1, "figure": 1, "report": 1}),
         ("departure.pareto", {"interventions": 1, "claims": 1, "report": 1}),
+        ("departure.branch_trajectories", {"branch_trajectories": 1}),
         ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),
         ("departure.laws", {"departure_prediction": 1, "claims": 1, "figure": 1, "report": 1}),
         ("claims.behaviour", {"claims": 1, "report": 1}),

@@ -93,6 +93,28 @@ rule branch_point:
         "python -m transience.departure.branch_point {params.flags} > {log:q} 2>&1"
 
 
+# The components are fitted again on the probes of the variant that is left, as the table of them has
+# no mean.
+rule branch_trajectories:
+    input:
+        probes=expand("results/{{experiment}}/runs/{run}/probe.parquet", run=RUN_FOLDERS),
+    output:
+        branch_trajectories="results/{experiment}/tables/branch_trajectories.parquet",
+    log:
+        "results/{experiment}/logs/branch_trajectories/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/branch_trajectories/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        **asks(mem_mb=1500 + 4 * PROBES_MB, runtime=60),
+    params:
+        **command("transience.departure.branch_trajectories", "training variants trajectory_pca"),
+    shell:
+        "python -m transience.departure.branch_trajectories {params.flags} > {log:q} 2>&1"
+
+
 rule interventions:
     input:
         evaluation="results/{experiment}/tables/evaluation.parquet",

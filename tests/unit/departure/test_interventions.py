@@ -13,7 +13,6 @@ from transience.departure.interventions import (
     COMPARED,
     Path,
     compared,
-    control_of,
     described,
     gain,
     interventions_table,
@@ -135,17 +134,6 @@ def test_the_weights_that_decay_are_named():
     assert found["weight_decay_of"] == "all+attention"
     assert described(settings(attention), 8, 0, 40)["weight_decay_of"] == "attention"
     assert described(settings({"fresh_fraction": 0.1}), 8, 0, 40)["weight_decay_of"] == ""
-
-
-def test_the_control_is_where_branches_begin():
-    family = {
-        "main": settings(),
-        "other": settings(),
-        "branch": settings(branch=BranchSettings(variant="other")),
-        "twig": settings(branch=BranchSettings(variant="branch")),
-    }
-    controls = {name: control_of(name, family, "main") for name in family}
-    assert controls == {"main": "main", "other": "main", "branch": "other", "twig": "other"}
 
 
 # The table

@@ -1,11 +1,12 @@
-"""Sections of a variant: its own values, checked, and all others as they are."""
+"""What a variant has of its own: sections, checked; its control; where it leaves that."""
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from small import TRAINING
 
-from transience.departure.variants import variant_section
+from transience.departure.variants import control_of, last_in_common, variant_section
 from transience.errors import InputError
 from transience.training.settings import BranchSettings, PhaseSettings, TrainingSettings
 
@@ -36,3 +37,31 @@ def test_what_a_variant_may_not_have_is_named():
         InputError, match=r"^variants\.other\.training\.phases\.0\.begn: .*; found 3$"
     ):
         section(phases=[{"begn": 3}])
+
+
+def plain(**changes: object) -> TrainingSettings:
+    return WHOLE.model_copy(update=changes)
+
+
+def test_the_control_is_where_branches_begin():
+    family = {
+        "main": plain(),
+        "other": plain(),
+        "branch": plain(branch=BranchSettings(variant="other")),
+        "twig": plain(branch=BranchSettings(variant="branch")),
+    }
+    controls = {name: control_of(name, family, "main") for name in family}
+    assert controls == {"main": "main", "other": "main", "branch": "other", "twig": "other"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([4.0, 3.0, 2.0, 2.0], 30), ([4.0, 3.0, 1.0, 2.0], 10), ([9.0, 3.0, 2.0, 2.0], 0)],
+)
+def test_runs_are_the_same_up_to_their_last_common_step(values, expected):
+    steps, others = [0, 10, 20, 30], [0, 5, 10, 20, 30]
+    theirs = np.array([4.0, 3.5, 3.0, 2.0, 2.0])
+    assert last_in_common(steps, np.array(values), others, theirs) == expected
+    many = (np.stack([np.ones(len(one)), one], axis=1) for one in (values, theirs))
+    mine, other = many
+    assert last_in_common(steps, mine, others, other) == expected

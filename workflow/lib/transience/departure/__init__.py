@@ -4,8 +4,9 @@
 - `free_energy`: does the trade-off of loss and complexity predict when a run leaves? a command
 - `alarms`: how early alarms are raised, how often wrongly, and what heeding them costs
 - `branch_point`: where a branch leaves another run, if that is said in words; a command
+- `branch_trajectories`: where branches go in the joint PCA of the variant they leave; a command
 - `interventions`: what variants of training do to departures, and whether it is worth it; a command
-- `variants`: a section of the configuration as a variant has it
+- `variants`: sections of the configuration as a variant has them, its control, where it leaves it
 - `course`: what a run has used by a step
 - `observed`: when a run left ridge, by the checkpoints before and after
 - `predicted`: when it should have left, by the paper's eq. 8

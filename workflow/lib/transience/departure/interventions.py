@@ -39,7 +39,7 @@ from transience.departure.course import Course
 from transience.departure.observed import departures, t_crit
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
-from transience.departure.variants import variant_section
+from transience.departure.variants import control_of, last_in_common, variant_section
 from transience.files.selections import mean_over_positions
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
 from transience.settings import main_variant
@@ -113,14 +113,6 @@ def interventions_table(
         keys = dict(zip(RUN_KEYS, (variant, num_tasks, seed), strict=True))
         rows.append(keys | {"control": control} | what | compared(path, other, what))
     return pd.DataFrame(rows, columns=[*RUN_KEYS, "control", *DESCRIBED, *COMPARED])
-
-
-def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:
-    """Variant that a variant is compared with: where its branches begin, or the main one."""
-    root = variant
-    while parent := settings[root].branch.variant:
-        root = parent
-    return main if root == variant else root
 
 
 DESCRIBED = ("kind", "value", "weight_decay_of", "onset", "release")
@@ -258,9 +250,7 @@ def _paths(
 
 def _start(path: Path, control: Path) -> int:
     """Last checkpoint up to which a branch and the run that it leaves are the same."""
-    common, mine, theirs = np.intersect1d(path.steps, control.steps, return_indices=True)
-    same = path.ood[mine] == control.ood[theirs]
-    return int(common[np.argmin(same) - 1 if not same.all() else -1])
+    return last_in_common(path.steps, path.ood, control.steps, control.ood)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""A section of the configuration as a variant has it."""
+"""What a variant has of its own: sections of the configuration, a control, a course."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from pydantic import ValidationError
 
 from transience.errors import InputError
 from transience.settings import Settings
+from transience.training.settings import TrainingSettings
 
 
 class Varied(Protocol):
@@ -27,3 +30,27 @@ def variant_section(settings: Varied, variant: str, section: str) -> Settings:
         first = error.errors()[0]
         key = ".".join(map(str, ("variants", variant, section, *first["loc"])))
         raise InputError(f"{key}: {first['msg']}; found {first['input']!r}") from None
+
+
+def control_of(variant: str, settings: Mapping[str, TrainingSettings], main: str) -> str:
+    """Variant that a variant is compared with: where its branches begin, or the main one."""
+    root = variant
+    while parent := settings[root].branch.variant:
+        root = parent
+    return main if root == variant else root
+
+
+def last_in_common(
+    steps: Sequence[int] | np.ndarray,
+    values: np.ndarray,
+    other_steps: Sequence[int] | np.ndarray,
+    other_values: np.ndarray,
+) -> int:
+    """Last step of both of two runs up to which they have the same values, (C, ...) and (D, ...).
+
+    Their first common step, if these differ at once.
+    """
+    common, mine, theirs = np.intersect1d(steps, other_steps, return_indices=True)
+    equal = values[mine] == other_values[theirs]
+    same = equal.reshape(len(common), -1).all(axis=1)
+    return int(common[max(0, same.argmin() - 1) if not same.all() else -1])

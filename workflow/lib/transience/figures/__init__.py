@@ -4,6 +4,8 @@
 - `__main__`: the command
 - `captions`: which figures there are, the tables that each reads, what to look for
 - `style`: sizes, fonts, the one colour scale of M, axes, keys
+- `panels`: grids of panels in figures of many variants, and their colours
+- `doses`: interventions that differ in strength and onset alone, and what to call them
 - `curves`: losses and distances over training
 - `against_diversity`: quantities of a run against its M
 - `outcomes`: predicted against observed departures of runs
@@ -24,6 +26,9 @@ A file and a function for each figure, of the figure's name:
 - `alarms`: when detectors say that a run leaves ridge, and what stopping there costs
 - `llc_diagnostics`: can the LLC be trusted?
 - `interventions`: what each variant bought beside its control, and what it cost
+- `intervention_maps`: what of the loss on new tasks is preserved, by onset and strength
+- `dose_response`: what an intervention preserves and costs against its strength
+- `branches`: branches where they leave their parent, in the joint trajectory PCA
 - `pareto`: where runs end in the plane of both losses
 - `variants`: losses on new tasks of all variants, side by side, where there are several
 - `llc_calibration`: are the settings of the LLC sound? On demand, no part of the report

@@ -1,7 +1,5 @@
 """Where runs end in the plane of both losses, on q_M and on new tasks, by M (ours)."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,14 +8,12 @@ from matplotlib.lines import Line2D
 
 from transience.figures import style
 from transience.figures.curves import Tables
+from transience.figures.panels import COLOURS, diversity_panels
 from transience.figures.style import DiversityScale
 from transience.files.selections import mean_over_positions
-from transience.problem.diversity import symbol
 
 MOST_PANELS, COLUMNS = 6, 3
 NO_CONTROL = "no run with a control of its M and seed"
-# Okabe and Ito's, without black (ridge) and yellow (too pale); and a shape for each kind
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a1fa2", "#666666")
 SHAPES = ("o", "^", "s", "D", "v", "P", "X", "h")
 CONTROL_COLOUR = "#999999"
 
@@ -26,19 +22,12 @@ def pareto(tables: Tables, window: int) -> Figure:
     """Paths of the controls, ends of the other variants, and the front that none can pass."""
     runs = tables["interventions"]
     shown = DiversityScale.of(runs["num_tasks"]).key_values(MOST_PANELS) if len(runs) else ()
-    rows, columns = max(1, math.ceil(len(shown) / COLUMNS)), max(1, min(COLUMNS, len(shown)))
-    figure = Figure(figsize=(style.FULL_WIDTH, 0.9 + 2.3 * rows))
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = diversity_panels(shown, COLUMNS, NO_CONTROL, height=2.3, around=0.9)
     kinds = sorted(runs["kind"].unique())
     for axes, num_tasks in zip(grid, shown, strict=False):
         _draw_panel(axes, tables, num_tasks, kinds)
-        axes.set_title(f"M = {symbol(num_tasks)}")
         axes.set_xlabel("loss on $q_M$")
         axes.set_ylabel("OOD loss on $q_∞$")
-    for axes in grid[len(shown) :]:
-        axes.set_axis_off()
-    if not shown:
-        style.nothing_to_show(grid[0], NO_CONTROL)
     figure.legend(handles=_key(kinds), loc="outside lower center", ncols=4)
     return figure
 

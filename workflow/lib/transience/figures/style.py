@@ -216,6 +216,15 @@ def nothing_to_show(axes: Axes, reason: str) -> None:
     )  # fmt: skip
 
 
+def blank(reason: str) -> Figure:
+    """A low figure that says why there is nothing in it."""
+    figure = Figure(figsize=(FULL_WIDTH, 1.2))
+    axes = figure.subplots()
+    axes.set_axis_off()
+    nothing_to_show(axes, reason)
+    return figure
+
+
 def no_llc(llc: pd.DataFrame) -> str:
     """Why a panel of LLCs is empty, from the table of estimates that it would show."""
     return LLC_IS_OFF if llc.empty else "every estimate is missing: chains diverged"

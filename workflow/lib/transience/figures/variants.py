@@ -10,14 +10,14 @@ from matplotlib.lines import Line2D
 
 from transience.figures import style
 from transience.figures.curves import Tables, by_seed, draw_seeds
+from transience.figures.panels import COLOURS, diversity_panels
 from transience.figures.style import DiversityScale
 from transience.files.selections import mean_over_positions
-from transience.problem.diversity import symbol
 
 MOST_PANELS, COLUMNS = 8, 4
 SAME = 1e-3  # relative difference of ridge's losses on one test set, computed in two runs
-# Okabe and Ito's, without black (ridge) and yellow (too pale for a line); then again, dotted
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+NOT_SHARED = "no M that two variants share"
+# Of lines whose colour has been used before
 PATTERNS = ("solid", (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (7, 2)))
 
 # Inches in the key: its rows, and the line before a name with the space behind it
@@ -31,26 +31,21 @@ def variants(tables: Tables, window: int) -> Figure:
     loss = mean_over_positions(tables["evaluation"], "gaussian")
     looks = _looks(loss["variant"])
     shared = _shared(tables["transient_ridge"])
-    rows = max(1, math.ceil(len(shared) / COLUMNS))
-    columns = max(1, math.ceil(len(shared) / rows))
     in_a_row = _columns_of_key(looks)
     key_rows = math.ceil((len(looks) + 1) / in_a_row)
-    figure = Figure(figsize=(style.FULL_WIDTH, 0.5 + 1.9 * rows + KEY_ROW * key_rows))
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    around = 0.5 + KEY_ROW * key_rows
+    figure, grid = diversity_panels(
+        shared, COLUMNS, NOT_SHARED, height=1.9, around=around, sharey=True
+    )
     for axes, num_tasks in zip(grid, shared, strict=False):
         own = loss[loss["num_tasks"] == num_tasks]
         ridge = tables["transient_ridge"].query("num_tasks == @num_tasks")
         _draw_panel(axes, own, ridge, looks, window=window)
-        axes.set_title(f"M = {symbol(num_tasks)}")
         axes.set_xlabel("step (log scale)")
-    for axes in grid[len(shared) :]:
-        axes.set_axis_off()
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel("OOD loss on $q_∞$")
     if shared:
         style.plain_log_axis(grid[0])
-        for axes in grid[::columns]:
-            axes.set_ylabel("OOD loss on $q_∞$")
-    else:
-        style.nothing_to_show(grid[0], "no M that two variants share")
     handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles.append(Line2D([], [], label="ridge", color="black", linestyle="--", linewidth=0.9))
     figure.legend(handles=handles, loc="outside lower center", ncols=in_a_row)
