@@ -1,11 +1,13 @@
 # The front door for a fresh machine with Python 3.11 or newer; Snakemake does the work.
 #
 #   make            set up .venv, run the default sweep, name the report
+#   make CONFIG=config/mine.yaml
+#                   the same with a sweep of your own; also for calibrate, watch and verify
 #   make smoke      the same with a tiny sweep, in about a minute
-#   make calibrate  check the settings of the LLC on the default sweep, name the proposal
-#   make watch      the default sweep while it runs, on a page (CONFIG=config/mine.yaml, EXPERIMENT=mine,
-#                   WATCH="--once" for other options; Ctrl-C ends it)
-#   make verify     check that the results of the default sweep belong together
+#   make calibrate  check the settings of the sweep's LLC, name the proposal
+#   make watch      the sweep while it runs, on a page (or EXPERIMENT=mine; WATCH="--once" for other
+#                   options; Ctrl-C ends it)
+#   make verify     check that the results of the sweep belong together
 #   make test       set up .venv, run the tests
 #   make oracles    known answers for the LLC estimator, the full grid (about ten minutes)
 #   make slurm-test start a SLURM cluster on this machine, run sweeps on it, stop it (Debian, root)
@@ -17,7 +19,7 @@
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
-EXPERIMENT ?= $(notdir $(patsubst %/,%,$(dir $(call report,$(CONFIG)))))
+EXPERIMENT ?= $(call experiment,$(CONFIG))
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -26,27 +28,30 @@ CLUSTER := tests/workflow/slurm/local_cluster.sh
 # Ends with an option that takes no values, or it would take the target for one.
 SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger sweep \
 	--scheduler greedy --rerun-incomplete --keep-going
-report = results/$(shell sed -n 's/^experiment: *\([A-Za-z0-9_-]*\).*/\1/p' $(1))/report.html
+CONFIGURED = $(if $(filter-out config/config.yaml,$(CONFIG)),--configfile $(CONFIG))
+# A file without a name of its own is a sweep of the name before it, as Snakemake reads them.
+experiment = $(shell sed -n 's/^experiment:[^A-Za-z0-9_]*\([A-Za-z0-9_-]*\).*/\1/p' \
+	config/config.yaml $(wildcard $(1)) | tail -n 1)
 
 .PHONY: sweep smoke calibrate watch verify test oracles slurm-test cluster-check benchmark lint
 
 sweep: $(READY)
-	@$(SWEEP)
-	@echo "Report: $(call report,config/config.yaml)"
+	@$(SWEEP) $(CONFIGURED)
+	@echo "Report: results/$(EXPERIMENT)/report.html"
 
 smoke: $(READY)
 	@$(SWEEP) --configfile config/smoke.yaml
-	@echo "Report: $(call report,config/smoke.yaml)"
+	@echo "Report: results/$(call experiment,config/smoke.yaml)/report.html"
 
 calibrate: $(READY)
-	@$(SWEEP) llc_calibration
-	@echo "Proposal: $(dir $(call report,config/config.yaml))llc_proposal.yaml"
+	@$(SWEEP) llc_calibration $(CONFIGURED)
+	@echo "Proposal: results/$(EXPERIMENT)/llc_proposal.yaml"
 
 watch: $(READY)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.watch results/$(EXPERIMENT) $(WATCH)
 
 verify: $(READY)
-	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify $(patsubst %/,%,$(dir $(call report,config/config.yaml)))
+	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify results/$(EXPERIMENT)
 
 # A file's tests stay together, as they share sweeps; files in the order of pyproject.toml. With SLURM's
 # plugin installed every snakemake asks the cluster, and waits 10 s for one that is down: so none is named.

@@ -15,7 +15,7 @@ RULES = sorted((ROOT / "workflow/rules").glob("[0-9]_*.smk"))
 # From the ground up: a room imports from those before it only. `planning` composes the settings
 # of all stages; the stages import nothing of it.
 STOREYS = [
-    *("errors", "settings", "problem", "files", "model", "run", "command"),
+    *("errors", "settings", "problem", "files", "model", "run", "trained", "command"),
     *("training", "evaluation", "complexity", "collect", "trajectories", "departure"),
     *("claims", "figures", "planning", "report", "verify", "watch"),
 ]

@@ -29,15 +29,42 @@ def test_an_old_python_is_refused_in_one_line(project):
     assert not (project.folder / ".venv").exists()
 
 
+MINE = "CONFIG=config/mine.yaml"
+
+
 def test_the_report_is_named_at_the_end(project):
-    for words, name in {("-n",): "laptop", ("-n", "smoke"): "smoke"}.items():
-        last = make(project, *words).stdout.splitlines()[-1]
+    (project.folder / "config/mine.yaml").write_text('experiment: "mine"  # ours\n')
+    (project.folder / "config/nameless.yaml").write_text("sweep: {seeds: [1]}\n")
+    for words, name in {
+        (): "laptop",
+        ("smoke",): "smoke",
+        (MINE,): "mine",
+        ("CONFIG=config/nameless.yaml",): "laptop",
+        ("CONFIG=config/smoke.yaml config/mine.yaml",): "mine",
+        ("CONFIG=config/mine.yaml config/nameless.yaml",): "mine",
+    }.items():
+        last = make(project, "-n", *words).stdout.splitlines()[-1]
         assert last == f'echo "Report: results/{name}/report.html"'
 
 
-def test_verify_looks_at_the_default_sweep(project):
-    words = make(project, "-n", "verify").stdout.split()
-    assert words[-3:] == ["-m", "transience.verify", "results/laptop"]
+def test_every_command_for_a_sweep_takes_a_configuration(project):
+    (project.folder / "config/mine.yaml").write_text("experiment: mine\n")
+    assert "--configfile" not in make(project, "-n").stdout
+    for target in ("sweep", "calibrate"):
+        command = make(project, "-n", target, MINE).stdout.splitlines()[-2]
+        assert command.endswith(" --configfile config/mine.yaml")
+    assert make(project, "-n", "calibrate", MINE).stdout.endswith(
+        'Proposal: results/mine/llc_proposal.yaml"\n'
+    )
+
+
+def test_verify_looks_at_the_sweep(project):
+    for words, results in {
+        (): "results/laptop",
+        ("CONFIG=config/smoke.yaml",): "results/smoke",
+    }.items():
+        found = make(project, "-n", "verify", *words).stdout.split()
+        assert found[-3:] == ["-m", "transience.verify", results]
 
 
 def test_watch_takes_a_configuration_or_an_experiment(project):

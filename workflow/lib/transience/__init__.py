@@ -9,6 +9,7 @@ What every stage stands on:
 - `files`: tables, checkpoints, and what they say of where they come from
 - `model`: the transformer, its loss and gradient
 - `run`: one model of a sweep, with its problem
+- `trained`: a run and its checkpoints, opened from files
 - `command`: flags, progress, errors in one line; nothing here changes a number
 - `settings`, `errors`: what typed settings are, and the one error that a user is meant to read
 

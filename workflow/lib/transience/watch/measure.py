@@ -100,18 +100,9 @@ class Measurer:
         """The run that checkpoints are of, and its test sets at a step."""
         from transience.evaluation.evaluate import evaluation_sets
         from transience.evaluation.settings import EvaluationSettings, ProbeSettings
-        from transience.model.settings import ModelSettings
-        from transience.problem.diversity import parse_num_tasks
-        from transience.problem.settings import TaskSettings
-        from transience.run import Run
+        from transience.trained import run_of
 
-        said = rows.metadata
-        sections = (
-            TaskSettings(**said["settings"]["task"]),
-            ModelSettings(**said["settings"]["model"]),
-        )
-        run = Run(said["variant"], parse_num_tasks(said["num_tasks"]), said["seed"], *sections)
-        run = run.as_trained(rows)
+        run = run_of(rows.metadata).as_trained(rows)
         size = EvaluationSettings(num_sequences=self.num_sequences)
         probe = ProbeSettings(num_sequences=1)
         return run, run.follow(lambda there: evaluation_sets(there, size, probe))
