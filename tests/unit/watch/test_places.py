@@ -1,6 +1,7 @@
 """Which trainings there are: planned, begun, of a sweep or of anyone."""
 
 import json
+import os
 
 import pytest
 from made_up_lines import run_lines
@@ -56,6 +57,11 @@ def test_anyones_trainings_are_files_of_lines(tmp_path):
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "later.jsonl").write_text('{"format": 99, "pid": 1}\n')
     assert names(tmp_path) == ["b", "deep/a", "later"]
+
+
+def test_a_name_that_is_no_utf8_can_be_shown(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_text('{"format": 1, "pid": 1}\n')
+    assert names(tmp_path) == ["caf\ufffd"]
 
 
 def test_the_family_is_that_of_the_plan(tmp_path):

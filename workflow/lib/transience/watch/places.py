@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,7 @@ def _of_run(folder: Path, variant: str, num_tasks: float, seed: int) -> Place:
 
 def _of_lines(folder: Path, path: Path) -> Place:
     name = path.relative_to(folder).with_suffix("").as_posix()
+    name = os.fsencode(name).decode(errors="replace")  # the page is UTF-8, a file's name may not be
     return Place(name, own_lines=path)
 
 

@@ -90,7 +90,7 @@ class Watched:
                 return Rows(place.tables / "checkpoints.safetensors"), self.course.step
             folder = self.follower.path.parent
             return Rows(folder / "checkpoints.partial"), min(saved_step(folder), self.course.step)
-        except (OSError, InputError, KeyError, ValueError):
+        except (OSError, InputError, LookupError, TypeError, ValueError):
             return None
 
     def _look(self) -> bool:
