@@ -74,6 +74,8 @@ def test_it_ends_when_all_trainings_are_over(tmp_path):
         (["nowhere"], "expected the results of a sweep, found no such folder"),
         (["."], "found neither"),
         (["runs/..", "--budget", "0"], "expected --every and --budget above 0"),
+        (["runs/..", "--every", "inf"], "found inf, 2, 256"),
+        (["runs/..", "--every", "1e10"], "above 0, at most 86,400"),
         (["runs/..", "--out", "file"], "expected a folder to write the page to"),
     ],
 )

@@ -22,6 +22,12 @@ def writer(path, **more):
     return LineWriter(path, ("step", "loss"), {"last_step": 100}, **more)
 
 
+def damage(path, number, line):
+    """Put a line where one of the file is, before it."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:number], line + "\n", *lines[number:]]))
+
+
 def steps(follower):
     return follower.course.column("step").tolist()
 
@@ -96,11 +102,8 @@ def test_a_file_that_shrinks_or_is_another_is_read_anew(path):
     ],
 )
 def test_a_line_that_says_nothing_is_left_out_and_counted(path, line):
-    one = writer(path)
-    one.follow(ROWS[:1])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    one.follow(ROWS[:2])
+    writer(path).follow(ROWS[:2])
+    damage(path, 2, line)
     follower = Follower(path)
     follower.look()
     assert (steps(follower), follower.course.odd_lines) == ([10, 20], 1)
@@ -218,11 +221,8 @@ def test_many_lines_say_the_same_as_each(path, monkeypatch):
     ],
 )
 def test_damage_among_many_is_left_out_alone(path, monkeypatch, line):
-    one = writer(path)
-    one.add(LOG[:300])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    one.add(LOG[300:])
+    writer(path).add(LOG)
+    damage(path, 301, line)
     one, other = both(path, monkeypatch)
     assert (len(one), one.odd_lines) == (len(LOG), 1)
     same(one, other)

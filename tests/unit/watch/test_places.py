@@ -84,3 +84,12 @@ def test_a_folder_that_is_no_sweep_is_said_in_a_line(tmp_path, name, found):
     with pytest.raises(InputError) as error:
         places(tmp_path / name)
     assert found in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_folder_of_all_sweeps_is_no_sweep_and_names_them(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        configured(tmp_path / name)
+        run_lines(tmp_path / name)
+    with pytest.raises(InputError, match=f"found those of 2: {tmp_path}/one, {tmp_path}/two$"):
+        places(tmp_path)

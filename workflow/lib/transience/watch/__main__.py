@@ -23,6 +23,7 @@ from transience.watch.places import family, places, warning
 from transience.watch.watched import Watched
 
 OWN = "watch"  # the watcher's folder beside the results, and its page there
+LONGEST = 86400  # seconds from one page to the next
 ONCE = 10.0  # seconds of processor time for test losses where there is one page only
 
 
@@ -84,10 +85,18 @@ def main() -> None:
 
     Reads files alone, and ends when all trainings are over, or when it is told to (Ctrl-C).
     """
-    parser = argparse.ArgumentParser(description=main.__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m transience.watch", description=main.__doc__, allow_abbrev=False
+    )
     parser.add_argument("folder", type=Path, help="results/<experiment>, or a folder of lines")
     parser.add_argument("--once", action="store_true", help="write one page and end")
-    parser.add_argument("--every", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="from one page to the next, at least (default: 10)",
+    )
     parser.add_argument("--out", type=Path, help=f"folder of the page (default: <folder>/{OWN})")
     parser.add_argument(
         "--budget", type=float, default=2.0, metavar="PERCENT",
@@ -98,8 +107,11 @@ def main() -> None:
     )
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write event files, too")
     args = parser.parse_args()
-    if not (args.every > 0 and args.budget > 0 and args.sequences >= 0):
-        raise InputError("expected --every and --budget above 0, --sequences 0 or more")
+    if not (0 < args.every <= LONGEST and 0 < args.budget <= LONGEST and args.sequences >= 0):
+        raise InputError(
+            f"expected --every and --budget above 0, at most {LONGEST:,}, --sequences 0 or more; "
+            f"found {args.every:g}, {args.budget:g}, {args.sequences}"
+        )
     os.nice(19)  # trainings come first
     folder = args.folder
     places(folder)  # or there is nothing to watch
