@@ -133,7 +133,7 @@ def test_what_cannot_be_appended_stops_nothing_and_is_told_once(path, capsys):
     assert capsys.readouterr().err == f"{path}: no more lines, No such file or directory\n"
 
 
-def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch):
+def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch, capsys):
     writer = begun(path, step=30, log=LOG)
     at_once = os.fdopen
 
@@ -156,6 +156,7 @@ def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch):
     cut = path.read_bytes()
     writer.event("stopped", 40)
     assert path.read_bytes() == cut and not cut.endswith(b"\n")
+    assert capsys.readouterr().err == f"{path}: no more lines, No space left on device\n"
 
 
 def test_a_line_that_is_cut_off_or_none_of_ours_says_nothing():

@@ -106,7 +106,8 @@ class LineWriter:
                     return
                 written = file.write(text.encode())
             self.size += written
-            self.broken = written < len(text.encode())
+            if written < len(text.encode()):
+                self._break("No space left on device")
         except OSError as error:
             self._break(error.strerror)
 

@@ -76,8 +76,8 @@ class Watch:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is to be expected any more."""
-        return all(one.life in OVER for one in self.runs.values())
+        """Whether nothing is to be expected any more; where nothing is there, something is."""
+        return bool(self.runs) and all(one.life in OVER for one in self.runs.values())
 
 
 def main() -> None:
@@ -152,7 +152,7 @@ def _look_again(watch: Watch, budget: Budget, pause: float, every: float) -> flo
         before = time.process_time()
         watch.write(pause, live=True)
     except OSError as error:  # a disk that is full may have room again
-        print(f"no page this time: {error}", file=sys.stderr)
+        print(f"{watch.page.path}: no page this time: {error}", file=sys.stderr)
         cost = 0.0
     budget.settle(watch.running)
     return budget.pause(every, cost + time.process_time() - before)

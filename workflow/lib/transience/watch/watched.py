@@ -48,6 +48,7 @@ class Watched:
             self.problem, changed = " ".join(str(error).split()), True
         if self.course is None:
             self.life, self.silence = life(None, 0.0), 0.0
+            self.phases, self.losses = np.zeros(0, int), Losses()  # of what is gone
             return changed
         self.problem = self.problem or self.course.problem
         self.silence = self.heard.seconds(self.course)
