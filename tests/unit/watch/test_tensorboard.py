@@ -166,7 +166,7 @@ def test_a_full_disk_ends_the_event_files_and_not_the_watch(one, events, monkeyp
 def test_a_folder_that_cannot_be_written_is_said_in_a_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        InputError, match="--tensorboard: expected a folder to write to, found .*file"
+        InputError, match=r"--tensorboard: expected a folder to write to, found .*file"
     ):
         Events(tmp_path / "file")
 

@@ -85,6 +85,20 @@ def main() -> None:
 
     Reads files alone, and ends when all trainings are over, or when it is told to (Ctrl-C).
     """
+    args = _options()
+    os.nice(19)  # trainings come first
+    folder = args.folder
+    places(folder)  # or there is nothing to watch
+    own = _writable(args.out or folder / OWN)
+    events = _events(args.tensorboard)
+    measurer = Measurer(args.sequences, own / "losses.json") if args.sequences else None
+    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), measurer, events)
+    with contextlib.closing(events) if events else contextlib.nullcontext(), _told() as told:
+        _go_on(watch, told, args.once, args.every, args.budget / 100)
+
+
+def _options() -> argparse.Namespace:
+    """Options, checked."""
     parser = argparse.ArgumentParser(
         prog="python -m transience.watch", description=main.__doc__, allow_abbrev=False
     )
@@ -112,15 +126,7 @@ def main() -> None:
             f"expected --every and --budget above 0, at most {LONGEST:,}, --sequences 0 or more; "
             f"found {args.every:g}, {args.budget:g}, {args.sequences}"
         )
-    os.nice(19)  # trainings come first
-    folder = args.folder
-    places(folder)  # or there is nothing to watch
-    own = _writable(args.out or folder / OWN)
-    events = _events(args.tensorboard)
-    measurer = Measurer(args.sequences, own / "losses.json") if args.sequences else None
-    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), measurer, events)
-    with contextlib.closing(events) if events else contextlib.nullcontext(), _told() as told:
-        _go_on(watch, told, args.once, args.every, args.budget / 100)
+    return args
 
 
 def _go_on(watch: Watch, told: threading.Event, once: bool, every: float, share: float) -> None:
