@@ -1,9 +1,11 @@
 """Pages for readers: what they point to is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -60,3 +62,12 @@ def test_every_page_can_be_reached_from_readme():
         waiting += [(page.parent / name).resolve() for name in names if "://" not in name]
     docs = set((ROOT / "workflow/docs").glob("*.md"))
     assert docs - seen == set()
+
+
+def test_the_version_is_the_last_one_of_the_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(r"^## ([\d.]+) \((\d{4}-\d\d-\d\d)\)$", text, re.MULTILINE).groups()
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], str(citation["date-released"])) == (version, date)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["version"] == version
