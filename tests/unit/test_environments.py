@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ENVS = Path(__file__).parents[2] / "envs"
-IMPORT_NAMES = {"yaml": "pyyaml", "arviz_stats": "arviz-stats"}
+IMPORT_NAMES = {"yaml": "pyyaml", "arviz_stats": "arviz-stats", "PIL": "pillow"}
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
