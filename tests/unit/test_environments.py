@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ENVS = Path(__file__).parents[2] / "envs"
-IMPORT_NAMES = {"yaml": "pyyaml", "arviz_stats": "arviz-stats"}
+IMPORT_NAMES = {"yaml": "pyyaml", "arviz_stats": "arviz-stats", "PIL": "pillow"}
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
@@ -76,3 +76,15 @@ def test_this_environment_is_the_pinned_one():
     pins = requirements("requirements.txt")
     found = {name: version(name).partition("+")[0] for name in pins}
     assert found == pins
+
+
+def test_the_container_is_made_of_what_is_there():
+    """No container is built in tests: that it copies what exists, and makes what make knows."""
+    root = ENVS.parent
+    text = (root / "Dockerfile").read_text()
+    assert all((root / name).exists() for name in re.findall(r"^COPY (\S+)", text, re.MULTILINE))
+    version = re.search(r"^FROM python:([\d.]+)-slim$", text, re.MULTILINE)[1]
+    assert version == conda()["python"]
+    makefile = (root / "Makefile").read_text()
+    assert "READY := .venv/.installed" in makefile and "RUN make .venv/.installed" in text
+    assert re.search(r"^smoke:", makefile, re.MULTILINE) and 'CMD ["smoke"]' in text

@@ -28,7 +28,8 @@ CONTRASTS = """() => {
     .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
   const behind = (element) => {
-    const colour = element ? getComputedStyle(element).backgroundColor : "rgb(255, 255, 255)";
+    const colour = element ? getComputedStyle(element).backgroundColor
+      : getComputedStyle(document.body).backgroundColor;
     return channels(colour)[3] === 0 ? behind(element.parentElement) : colour;
   };
   const written = [...document.body.querySelectorAll("*")].filter((element) =>
@@ -103,7 +104,7 @@ def column(table: Locator, number: int) -> list[str]:
 
 
 def said_by_tables(results: Path, num_tasks: float, seed: int, step: int) -> list[str]:
-    """Lines with which the explorer must tell the losses of a checkpoint."""
+    """Lines with which the explorer must tell losses and distances of a checkpoint."""
     evaluation = read_table(results / "tables/evaluation.parquet", "evaluation").query(
         "num_tasks == @num_tasks and seed == @seed and step == @step"
     )
@@ -111,6 +112,9 @@ def said_by_tables(results: Path, num_tasks: float, seed: int, step: int) -> lis
     losses = {
         text: mean_over_positions(evaluation, name)["loss"].item() for name, text in names.items()
     }
+    own = mean_over_positions(evaluation, "training")
+    for text, name in {"dMMSE": "distance_to_dmmse", "ridge": "distance_to_ridge"}.items():
+        losses[f"distance to {text}"] = own[name].item()
     return [f"{text} {loss:#.4g}" for text, loss in losses.items()]
 
 
@@ -187,6 +191,28 @@ def test_the_legend_switches_diversities(page: Page) -> None:
     assert page.locator("#explorer .path").count() == 2
     page.keyboard.press("Enter")
     assert page.locator("#explorer .path").count() == 3
+
+
+def test_the_end_of_training_can_be_seen_enlarged(page: Page, results: Path) -> None:
+    points = read_table(results / "tables/trajectory_pca.parquet", "trajectory_pca")
+    steps = points[points["predictor"].isna() & (points["seed"] == 0)]["step"]
+    begin = page.get_by_label("From", exact=True)
+    choices = begin.locator("option").all_inner_texts()
+    assert choices[0] == "the start" and len(choices) > 2
+    whole = page.locator("#explorer .star").first.get_attribute("points")
+    begin.select_option(choices[-1])
+    late = int(choices[-1].removeprefix("step "))
+    assert late >= 0.6 * steps.max()
+    assert drawn(page) == (steps >= late).sum()
+    assert page.locator("#explorer .star").first.get_attribute("points") != whole
+    page.locator("#explorer svg").focus()
+    page.keyboard.press("Home")
+    assert f"step {late}" in page.locator("#explorer-tip").inner_text()
+    page.locator("#explorer-step").focus()
+    page.keyboard.press("Home")
+    assert drawn(page) == 3
+    begin.select_option("the start")
+    assert drawn(page) == (steps <= late).sum()
 
 
 def test_it_works_with_a_finger_on_a_phone(opened: Open) -> None:
@@ -283,6 +309,26 @@ def test_tables_sort_by_a_column(page: Page, results: Path) -> None:
     assert column(table, 10)[-2:] == ["–", "–"]  # what is missing comes last
 
 
+def test_on_a_phone_every_verdict_is_seen_without_scrolling_sideways(opened: Open) -> None:
+    page = opened(PHONE)
+    for badge in page.locator(".claims .badge").all():
+        box = badge.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    assert page.locator(".claims thead").is_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_finding_and_figure_come_first(page: Page) -> None:
+    headings = page.locator("h1, h2").all_inner_texts()
+    assert "Figure 1" in headings[1] and "claims" in headings[2]
+
+
+def test_figures_point_to_their_files(page: Page, results: Path) -> None:
+    addresses = [link.get_attribute("href") for link in page.locator(".files a").all()]
+    assert len(addresses) > 40
+    assert [one for one in addresses if not (results / one).is_file()] == []
+
+
 def test_it_prints_without_the_explorer(page: Page) -> None:
     page.emulate_media(media="print")
     assert page.locator("#explore").is_hidden()
@@ -295,7 +341,9 @@ def test_without_scripts_the_explorer_says_so(opened: Open) -> None:
     assert page.locator("#explorer-step").is_hidden()
 
 
-def test_text_stands_out_and_the_keyboard_is_seen(page: Page) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_and_the_keyboard_is_seen(opened: Open, scheme: str) -> None:
+    page = opened(color_scheme=scheme)
     page.locator("#explorer svg").focus()
     page.keyboard.press("End")
     contrasts = page.evaluate(CONTRASTS)

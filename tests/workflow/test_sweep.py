@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -11,6 +12,7 @@ from transience.figures.captions import captions
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader
 
+ROOT = Path(__file__).parents[2]
 RUNS = [f"M{num_tasks}_seed{seed}" for num_tasks in ("1", "4", "inf") for seed in (0, 1)]
 ON_DEMAND = {"llc_calibration", "llc_curvature", "llc_ordering"}  # made by `make calibrate`
 MADE = {name: schema for name, schema in tables.schemas().items() if name not in ON_DEMAND}
@@ -128,3 +130,19 @@ def test_snakemake_makes_a_report_with_captions(finished, tmp_path):
     for text in ("Look for curves that fall towards ridge", "300 steps of"):
         assert text in page
     assert "Adding report.html " in run.stdout
+
+
+# What pages say how to do with the results
+
+
+@pytest.mark.parametrize("page", ["README.md", "workflow/docs/library.md"])
+def test_code_of_pages_runs_on_the_results(results, page, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if "open_run" in block]
+    for here, there in {"laptop": "smoke", "M8_": "M4_", "step=16000": "step=300"}.items():
+        assert here in code
+        code = code.replace(here, there)
+    monkeypatch.chdir(results.parents[1])
+    exec(compile(code, page, "exec"), {})
+    numbers = [float(one) for one in re.findall(r"\d+\.\d+", capsys.readouterr().out)]
+    assert numbers and min(numbers) > 0.1

@@ -8,11 +8,12 @@
   const svg = box.querySelector("svg");
   const tip = byId("explorer-tip");
   const variant = byId("variant"); // of the whole page; none where there is one only
-  const [seed, xAxis, yAxis, slider] =
-    ["seed", "x", "y", "step"].map((name) => byId(`explorer-${name}`));
+  const [seed, xAxis, yAxis, from, slider] =
+    ["seed", "x", "y", "from", "step"].map((name) => byId(`explorer-${name}`));
   const hidden = new Set(); // values of M that the legend has switched off
   const REACH = 28; // pixels between the pointer and the point it means
   const STEP = new Intl.NumberFormat("en-GB");
+  const BEGINNINGS = [0, 0.01, 0.1, 0.3, 0.6]; // of training, from which on it is shown
   let plane, steps, chosen, place;
 
   // Small tools
@@ -35,6 +36,11 @@
   const visible = () => plane.runs.filter((run) => !hidden.has(run.m));
   const now = () => steps[Number(slider.value)];
   const upTo = (run, step) => run.steps.filter((each) => each <= step).length;
+  const first = (run) => { // checkpoint from which on a run is shown
+    const found = run.steps.findIndex((each) => each >= Number(from.value));
+    return found < 0 ? run.steps.length : found;
+  };
+  const isShown = (run) => upTo(run, now()) > first(run);
   const point = (run, i) => run.at.map((component) => component[i]);
   const loss = (value) => (value === null ? "–" : value.toPrecision(4));
 
@@ -58,10 +64,14 @@
     fill(xAxis, components, xAxis.value || 0);
     fill(yAxis, components, yAxis.value || Math.min(1, components.length - 1));
     const before = steps && now();
-    steps = distinct(plane.runs.flatMap((run) => run.steps)).sort((a, b) => a - b);
+    const all = distinct(plane.runs.flatMap((run) => run.steps)).sort((a, b) => a - b);
+    const last = all[all.length - 1];
+    const begins = distinct(BEGINNINGS.map((part) => all.find((step) => step >= part * last)));
+    fill(from, begins.map((step) => [step, step ? `step ${STEP.format(step)}` : "the start"]), from.value);
+    steps = all.filter((step) => step >= Number(from.value));
     slider.max = steps.length - 1;
     const kept = before === undefined ? steps : steps.filter((step) => step <= before);
-    slider.value = kept.length - 1;
+    slider.value = Math.max(0, kept.length - 1);
     drawLegend();
     draw();
   }
@@ -87,7 +97,8 @@
 
   function scales(width, height) {
     const axis = (component, from, to) => {
-      const values = plane.runs.flatMap((run) => [...run.at[component], run.dmmse[component]])
+      const values = visible().flatMap((run) =>
+        [...run.at[component].slice(first(run)), run.dmmse[component]])
         .concat(plane.ridge[component]).filter((value) => Number.isFinite(value));
       if (!values.length) values.push(0);
       const [least, greatest] = [Math.min(...values), Math.max(...values)];
@@ -135,8 +146,9 @@
   }
 
   function drawRun(run) {
-    const drawn = (coordinates) => Array.from({ length: upTo(run, now()) }, (_, i) =>
-      place(coordinates.map((component) => component[i])))
+    const begin = first(run);
+    const drawn = (coordinates) => Array.from({ length: Math.max(0, upTo(run, now()) - begin) },
+      (_, i) => place(coordinates.map((component) => component[begin + i])))
       .filter(([px, py]) => Number.isFinite(px + py))
       .map((pair) => pair.map((pixels) => pixels.toFixed(1)));
     const points = drawn(run.at);
@@ -153,10 +165,10 @@
     if (run.dmmse.length) mark("diamond", 7, place(run.dmmse), solid);
     const last = upTo(run, now()) - 1;
     const critical = run.steps.indexOf(run.tCrit);
-    if (critical >= 0 && critical <= last) {
+    if (critical >= first(run) && critical <= last) {
       mark("circle", 5, place(point(run, critical)), { fill: "#fff", stroke: run.colour });
     }
-    if (last < 0) return;
+    if (!isShown(run)) return;
     const ended = last === run.steps.length - 1;
     mark(ended ? "star" : "circle", ended ? 10 : 6, place(point(run, last)), solid);
   }
@@ -196,7 +208,9 @@
     tip.replaceChildren();
     element(tip, "strong", {}, `M = ${run.m}, seed ${plane.seed}`);
     for (const line of [`step ${STEP.format(run.steps[i])}${critical}`,
-      `loss on its own tasks ${loss(run.own[i])}`, `OOD loss ${loss(run.ood[i])}`]) {
+      `loss on its own tasks ${loss(run.own[i])}`, `OOD loss ${loss(run.ood[i])}`,
+      ...(run.infinite ? [] : [`distance to dMMSE ${loss(run.toDmmse[i])}`]),
+      `distance to ridge ${loss(run.toRidge[i])}`]) {
       element(tip, "span", {}, line);
     }
     const below = py + 16 + tip.offsetHeight < box.clientHeight;
@@ -210,7 +224,7 @@
     const [left, top] = [event.clientX - frame.left, event.clientY - frame.top];
     let best = null;
     for (const run of visible()) {
-      for (let i = upTo(run, now()) - 1; i >= 0; i -= 1) {
+      for (let i = upTo(run, now()) - 1; i >= first(run); i -= 1) {
         const [px, py] = place(point(run, i));
         const away = Math.hypot(px - left, py - top);
         if (away < (best ? best.away : REACH)) best = { run, i, away };
@@ -220,19 +234,20 @@
   }
 
   function moved(key) {
-    const runs = visible().filter((run) => upTo(run, now()));
+    const runs = visible().filter(isShown);
     if (!runs.length) return null;
     const run = chosen ? chosen.run : runs[0];
     const last = (of) => upTo(of, now()) - 1;
     const i = chosen ? chosen.i : last(run);
     const beside = (by) => runs[(runs.indexOf(run) + by + runs.length) % runs.length];
-    const there = (other) => ({ run: other, i: Math.max(0, upTo(other, run.steps[i]) - 1) });
+    const there = (other) =>
+      ({ run: other, i: Math.max(first(other), upTo(other, run.steps[i]) - 1) });
     return {
-      ArrowLeft: () => ({ run, i: Math.max(0, i - 1) }),
+      ArrowLeft: () => ({ run, i: Math.max(first(run), i - 1) }),
       ArrowRight: () => ({ run, i: Math.min(last(run), i + 1) }),
       ArrowUp: () => there(beside(1)),
       ArrowDown: () => there(beside(-1)),
-      Home: () => ({ run, i: 0 }),
+      Home: () => ({ run, i: first(run) }),
       End: () => ({ run, i: last(run) }),
     }[key]();
   }
@@ -250,7 +265,7 @@
   });
   slider.addEventListener("input", draw);
   for (const select of [xAxis, yAxis]) select.addEventListener("change", draw);
-  for (const select of [variant, seed]) select?.addEventListener("change", choosePlane);
+  for (const select of [variant, seed, from]) select?.addEventListener("change", choosePlane);
   window.addEventListener("resize", draw);
 
   byId("explorer-missing").hidden = true;

@@ -7,6 +7,8 @@ from transience.claims.sweep_tables import ANY
 from transience.claims.verdicts import CLAIMS
 from transience.files import tables
 
+OF_FRESH = ("interventions", "branch_trajectories")  # tables without the baseline
+
 
 def test_the_command_writes_every_claim(tmp_path, monkeypatch):
     sweep = dict(made_up_sweep([1.0, 8.0, 64.0, float("inf")], 2))
@@ -14,7 +16,7 @@ def test_the_command_writes_every_claim(tmp_path, monkeypatch):
     metadata = {"variant": "baseline", "num_tasks": ["1", "8", "64", "inf"], "seed": [0, 1]}
     paths = [tmp_path / f"{name}.parquet" for name in sweep]
     for path in paths:
-        others = {"variant": "fresh"} if path.stem == "interventions" else {}
+        others = {"variant": "fresh"} if path.stem in OF_FRESH else {}
         tables.write_table(path, path.stem, sweep[path.stem], metadata | others)
     monkeypatch.setattr("sys.argv", [*words, "--tables", *map(str, paths)])
     command.main()

@@ -1,4 +1,4 @@
-"""The LLC of anyone's network: README's example, closed forms, quadrature."""
+"""The LLC of anyone's network: the example of docs/library.md, closed forms, quadrature."""
 
 import contextlib
 import copy
@@ -18,7 +18,7 @@ from transience.complexity.settings import SamplerSettings
 from transience.errors import InputError
 from transience.problem.randomness import generator
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "workflow/docs/library.md").read_text(encoding="utf-8")
 FEW = SamplerSettings(
     step_size=1e-4, nbeta=100.0, gamma=100.0, num_chains=2, num_draws=30, num_burn_in=5,
     batch_size=16,
@@ -46,27 +46,27 @@ def perceptron() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1))
 
 
-# README
+# docs/library.md
 
 
 @pytest.fixture(scope="module")
 def example() -> tuple[dict[str, Any], str]:
-    """README's example as it stands: what it defines, and what it prints."""
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    """The example as it stands: what it defines, and what it prints."""
+    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
     names: dict[str, Any] = {}
     before, printed = torch.get_num_threads(), io.StringIO()
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), names)
+        exec(compile(code, "library.md", "exec"), names)
     torch.set_num_threads(before)
     return names, printed.getvalue()
 
 
-def test_readmes_example_prints_a_clean_estimate_like_the_one_it_shows(example):
+def test_the_pages_example_prints_a_clean_estimate_like_the_one_it_shows(example):
     names, printed = example
     assert printed.endswith("\nflags: none\n")
-    shown = re.search(r"```text\n(.*?)```", README, re.DOTALL)[1]
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
     number = r"LLC ([\d.]+) ± ([\d.]+) at w\*, ([\d.]+) ± ([\d.]+) centred"
     there, here = (
         [float(part) for part in re.search(number, text).groups()] for text in (shown, printed)
@@ -76,10 +76,10 @@ def test_readmes_example_prints_a_clean_estimate_like_the_one_it_shows(example):
     assert shown.endswith("flags: none\n")
     count = sum(parameter.numel() for parameter in names["network"].parameters())
     assert here[0] < count / 2 and here[2] < count / 2
-    assert f"P/2 = {count / 2:g}" in README
+    assert f"P/2 = {count / 2:g}" in PAGE
 
 
-def test_readmes_estimate_agrees_with_quadrature(example):
+def test_the_pages_estimate_agrees_with_quadrature(example):
     names, printed = example
     llc, error = map(float, re.search(r"LLC ([\d.]+) ± ([\d.]+)", printed).groups())
     loss = module_loss(names["network"], names["loss"], names["data"])

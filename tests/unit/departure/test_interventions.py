@@ -20,7 +20,12 @@ from transience.departure.interventions import (
     verdict,
 )
 from transience.files.tables import schemas
-from transience.training.settings import BranchSettings, PhaseSettings, TrainingSettings
+from transience.training.settings import (
+    BranchSettings,
+    PhaseSettings,
+    StopSettings,
+    TrainingSettings,
+)
 
 STEPS = np.arange(0, 101, 10)
 
@@ -134,6 +139,20 @@ def test_the_weights_that_decay_are_named():
     assert found["weight_decay_of"] == "all+attention"
     assert described(settings(attention), 8, 0, 40)["weight_decay_of"] == "attention"
     assert described(settings({"fresh_fraction": 0.1}), 8, 0, 40)["weight_decay_of"] == ""
+
+
+def test_an_alarm_that_ended_a_run_is_an_intervention_from_there_on():
+    alarm = {"detector": "below_ridge", "threshold": 1.0, "cooldown_steps": 5}
+    stops = settings().model_copy(update={"stop_when": StopSettings(**alarm)})
+    found = described(stops, 8, 0, 30)
+    assert (found["kind"], found["onset"]) == ("stop_when", 25)
+    assert math.isnan(found["value"]) and math.isnan(found["release"])
+    assert described(stops, 8, 0, stops.num_steps)["kind"] == "none"  # it never came
+    early = stops.model_copy(update={"phases": settings({"begin": 10, "weight_decay": 0.1}).phases})
+    assert described(early, 8, 0, 30) | {"value": 0} == {
+        "kind": "weight_decay+stop_when", "value": 0, "weight_decay_of": "all", "onset": 10,
+        "release": pytest.approx(math.nan, nan_ok=True),
+    }  # fmt: skip
 
 
 # The table

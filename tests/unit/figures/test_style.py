@@ -31,6 +31,12 @@ def test_colours_get_lighter_with_diversity() -> None:
     assert contrast > 1.7  # the lightest on white
 
 
+def test_a_colour_is_the_same_in_every_sweep() -> None:
+    for value in (1.0, 8.0, 64.0):
+        small, large = (style.DiversityScale.of(one).colour(value) for one in ([value], PAPER))
+        assert small == large
+
+
 @pytest.mark.parametrize("width", [0.9, 1.35, 2.9])
 def test_labels_of_the_axis_fit(width: float) -> None:
     scale = style.DiversityScale.of(PAPER)

@@ -8,13 +8,11 @@ from transience.figures.draw import draw
 
 def test_panels_show_the_tables_and_what_chance_would_give() -> None:
     tables = made_up_sweep(FEW, 1)
-    variance, _, loadings, probes, schedules, bends = draw("subspace", tables).axes
+    variance, loadings, bends = draw("subspace", tables).axes
     sweep, chance = variance.lines
     np.testing.assert_allclose(sweep.get_ydata(), [60, 30, 20, 15])
     np.testing.assert_allclose(chance.get_ydata(), [30, 15, 10, 7.5])
     np.testing.assert_allclose(loadings.lines[0].get_ydata(), [50, 50])
-    np.testing.assert_allclose(probes.lines[0].get_ydata(), [30, 7.5, 1.875])
-    assert [label.get_text() for label in schedules.get_xticklabels()] == ["linear", "logarithmic"]
     points, _, median, upper = bends.lines[:4]
     table = tables["transient_ridge"].dropna(subset="ridge_deflection")
     np.testing.assert_allclose(points.get_ydata(), table["ridge_deflection"])

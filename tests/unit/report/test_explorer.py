@@ -43,6 +43,10 @@ def test_a_run_holds_the_rows_of_the_tables(tables: Tables) -> None:
         rows = rows.query("num_tasks == 8 and seed == 1")
         expected = [float(f"{loss:.4g}") for loss in rows.sort_values("step")["loss"]]
         assert run[name] == expected
+    own = mean_over_positions(tables["evaluation"], "training")
+    own = own.query("num_tasks == 8 and seed == 1").sort_values("step")
+    assert run["toRidge"] == [float(f"{one:.4g}") for one in own["distance_to_ridge"]]
+    assert run["toDmmse"] == [float(f"{one:.4g}") for one in own["distance_to_dmmse"]]
     t_crit = tables["transient_ridge"].query("num_tasks == 8 and seed == 1")["t_crit"].item()
     assert run["tCrit"] == t_crit
 

@@ -123,22 +123,25 @@ def described(
 ) -> dict[str, Any]:
     """What a variant does to a training with M tasks from ``start`` to ``stop``, and when.
 
-    `kind` names what its phases change (`none` if nothing: another setting, or the end), `value`
-    is the last one's, if one thing is changed. `weight_decay_of` names the weights that decay, if
-    some do. `onset` and `release` are the first step at which something is changed, and that at
-    which it is over, or missing if it lasts to the end.
+    `kind` names what its phases change, and `stop_when` where an alarm ended it (`none` if nothing:
+    another setting, or no alarm); `value` is the last phase's, if one thing is changed by phases
+    alone. `weight_decay_of` names the weights that decay, if some do. `onset` and `release` are the
+    first step at which something is changed, that of the alarm included, and that at which it is
+    over, or missing if it lasts to the end.
     """
     spans = zip(settings.phases, bounds(settings.phases, start, stop), strict=True)
     active = [(phase, *span) for phase, span in spans if changes(phase, num_tasks)]
     kinds = list(dict.fromkeys(k for phase, _, _ in active for k in changes(phase, num_tasks)))
     decaying = dict.fromkeys(one.weight_decay_of for one, _, _ in active if one.weight_decay)
-    value = getattr(active[-1][0], kinds[0]) if len(kinds) == 1 else math.nan
-    end = active[-1][2] if active else stop
+    stopped = bool(settings.stop_when.detector) and stop < settings.last_step(start)
+    alarm = [stop - (settings.stop_when.cooldown_steps or 0)] if stopped else []
+    value = getattr(active[-1][0], kinds[0]) if len(kinds) == 1 and not stopped else math.nan
+    end = stop if stopped or not active else active[-1][2]
     return {
-        "kind": "+".join(kinds) or "none",
+        "kind": "+".join([*kinds, *["stop_when"] * stopped]) or "none",
         "value": float(value),
         "weight_decay_of": "+".join(decaying),
-        "onset": active[0][1] if active else start,
+        "onset": min([*alarm, *[begin for _, begin, _ in active]], default=start),
         "release": float(end) if end < stop else math.nan,
     }
 

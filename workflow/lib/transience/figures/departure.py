@@ -78,17 +78,27 @@ def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale, *, o
     _axis_of_predictions(axes, high * 3)
     whole = [low / 3, high * 3]
     axes.plot(whole, whole, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-    note = "in the band: no crossover,\ndMMSE$_M$ preferred from the start"
-    missing = len(runs) - len(there)
-    note += f"\nnot shown (no $n^*$ or no departure): {missing}" * bool(missing)
     if runs.empty:
         style.nothing_to_show(axes, style.NO_FINITE)
     elif off:
         style.nothing_to_show(axes, style.LLC_IS_OFF)
     else:
-        axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
+        _say_what_is_missing(axes, there, len(runs) - len(there))
     axes.set_xlabel("observed departure (sequences seen)")
     axes.set_ylabel("predicted $n^*$ (sequences)")
+
+
+def _say_what_is_missing(axes: Axes, there: pd.DataFrame, missing: int) -> None:
+    """Above the band: that it is one, or, where it holds all runs, what that means."""
+    if len(there) and (there["predicted_samples"] == 0).all():
+        runs = "the run" if len(there) == 1 else f"any of {len(there)} runs"
+        note = (
+            f"Equation 8 predicts no crossover\nfor {runs}: it prefers\ndMMSE$_M$ from the start."
+        )
+    else:
+        note = "in the band: no crossover,\ndMMSE$_M$ preferred from the start"
+    note += f"\nNot shown (no $n^*$ or no departure): {missing}" * bool(missing)
+    axes.text(0.03, 0.98, note, transform=axes.transAxes, va="top", color=style.MUTED)
 
 
 def _axis_of_predictions(axes: Axes, high: float) -> None:

@@ -31,7 +31,7 @@ def figure1(tables: Tables, window: int) -> Figure:
     _draw_distances(below, runs, "at_end", scale)
     above.set_xlabel("")
     above.tick_params(labelbottom=False)
-    above.set_ylim(bottom=0)
+    style.plain_log_axis(above)  # M = 1 is far from both, and would flatten all others
     for axes, letter, text in (
         (loss, "a", "OOD loss"),
         (plane, "b", f"Trajectories, seed {seed}"),

@@ -59,6 +59,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "pdf.fonttype": 42,  # text stays text
 }
+SPREAD = 1.2  # of colours over M: the larger, the more of them are about M = 16
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
@@ -89,12 +90,17 @@ class DiversityScale:
         return self.values[len(self.finite) :]
 
     def colour(self, num_tasks: float) -> Any:
-        """Sequential, safe for colour-blind readers, even in the rank of M; M = inf is black."""
+        """Sequential, safe for colour-blind readers, the same in every sweep; M = inf is black.
+
+        Logistic in log M about 16, and a little linear: half of all colours are between 4 and 64,
+        where log M alone would leave neighbours like 12 and 16 alike.
+        """
         if math.isinf(num_tasks):
             return RIDGE_COLOUR
-        last = len(self.finite) - 1  # log M would leave neighbours like 12 and 16 alike
-        fraction = self.finite.index(num_tasks) / last if last else 0.5
-        return matplotlib.colormaps["plasma"](0.03 + 0.80 * fraction)
+        doublings = math.log2(max(1.0, num_tasks))
+        logistic = 1 / (1 + 2 ** (SPREAD * (4 - doublings)))
+        fraction = 0.87 * logistic + 0.13 * min(1.0, doublings / 16)
+        return matplotlib.colormaps["plasma"](0.86 * fraction)
 
     def line(self, num_tasks: float) -> dict[str, Any]:
         """Arguments of a curve; that of M = inf is dashed and on top."""

@@ -26,6 +26,9 @@ class Metadata(TypedDict, total=False):
     device: str
     threads: int
     created: str  # ISO 8601, UTC
+    branch: dict[str, Any]  # of a training: the variant and the step from which it branches
+    drift: list[list[float]]  # of a training: when its tasks wander
+    stopped: dict[str, Any]  # of a training: the detector and the step of the alarm that ended it
 
 
 def check_runs(paths: Sequence[str | Path]) -> list[dict[str, Any]]:

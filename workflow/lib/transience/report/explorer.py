@@ -1,4 +1,4 @@
-"""Data of the report's explorer: joint trajectories with the losses of every checkpoint shown."""
+"""Data of the report's explorer: joint trajectories, and how every checkpoint shown does."""
 
 import json
 import math
@@ -16,8 +16,9 @@ from transience.figures.style import RIDGE_COLOUR, DiversityScale
 from transience.files.selections import mean_over_positions
 from transience.problem.diversity import symbol
 
-MAX_CHECKPOINTS = 7_000  # of all runs together, about 40 bytes each
+MAX_CHECKPOINTS = 7_000  # of all runs together, about 60 bytes each
 LOSSES = {"training": "own", "gaussian": "ood"}
+DISTANCES = {"distance_to_dmmse": "toDmmse", "distance_to_ridge": "toRidge"}  # on its own tasks
 KEY = ["num_tasks", "step"]
 
 
@@ -108,18 +109,18 @@ def _run(
         "steps": path["step"].astype(int).tolist(),
         "at": [_numbers(path[name]) for name in names],
         "line": [_numbers(lines[name][path.index]) for name in names] if look.window > 1 else None,
-        **{name: _numbers(path[name]) for name in LOSSES.values()},
+        **{name: _numbers(path[name]) for name in (*LOSSES.values(), *DISTANCES.values())},
     }
 
 
 def _losses(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Losses of each checkpoint on the run's own tasks, and out of distribution."""
+    """Losses of each checkpoint on the run's own tasks and out of distribution, and distances."""
     own, ood = (
-        mean_over_positions(evaluation, distribution).rename(columns={"loss": name})
+        mean_over_positions(evaluation, distribution).rename(columns={"loss": name} | DISTANCES)
         for distribution, name in LOSSES.items()
     )
     run = ["variant", "seed", *KEY]
-    return own[[*run, "own"]].merge(ood[[*run, "ood"]], on=run)
+    return own[[*run, "own", *DISTANCES.values()]].merge(ood[[*run, "ood"]], on=run)
 
 
 def _thinned(path: pd.DataFrame, t_crit: int | None, share: float) -> pd.DataFrame:

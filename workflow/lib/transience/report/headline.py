@@ -56,6 +56,7 @@ def main_result(runs: pd.DataFrame) -> str:
             f"on new tasks ends {_span(those['rise'] - 1)} above its least value, which is "
             f"{_times(_least_over_ridge(runs, found))} times that of ridge."
         )
+        first += _of_largest(runs, found)
     elif runs["num_tasks"].map(math.isinf).all():
         first = f"The sweep has M = ∞ only, in {where}, and nothing to leave ridge for."
     else:
@@ -69,6 +70,16 @@ def main_result(runs: pd.DataFrame) -> str:
     if infinite["rise"].max() < 1 + LEAST_SHOWN:
         return f"{first} At M = ∞ it falls to the end."
     return f"{first} At M = ∞ it ends {_span(infinite['rise'] - 1)} above its least."
+
+
+def _of_largest(runs: pd.DataFrame, found: Sequence[float]) -> str:
+    """What became of the largest finite M, if that is larger than all that are transient."""
+    finite = runs[runs["num_tasks"].map(math.isfinite)]
+    largest = finite["num_tasks"].max()
+    if largest <= max(found):
+        return ""
+    rise = finite[finite["num_tasks"] == largest]["rise"] - 1
+    return f" At M = {symbol(largest)} it ends {_span(rise)} above its least."
 
 
 def _listed(values: Sequence[float]) -> str:

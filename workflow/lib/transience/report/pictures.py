@@ -20,6 +20,7 @@ MOST_EMBEDDED = 7_000_000  # bytes of PNG in a page, which become a third more
 class Picture:
     """One figure of one variant, or of all (None)."""
 
+    place: str  # below `figures`, without the ending
     variant: str | None
     caption: Caption
     source: str | None  # of the image: its data, or where it is from the page; None: there is none
@@ -43,7 +44,7 @@ def pictures(
         source = None if png is None else _data(png) if embed else f"figures/{place}.png"
         caption = filled(name, variant_settings(config, variant or shown))
         of = (variant or shown) if name in captions() else None
-        found[name].append(Picture(of, caption, source, missing.get(place, "")))
+        found[name].append(Picture(place, of, caption, source, missing.get(place, "")))
     return {name: each for name, each in found.items() if each}
 
 

@@ -1,0 +1,222 @@
+"""Every number of README is that of the reference results.
+
+A sentence of README is written here with its numbers computed from the tables. What is left of
+README without these sentences, code and addresses may have numbers only as `ELSEWHERE` has them.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transience.departure.transient_ridge import RISE
+from transience.files.tables import read_table
+from transience.model.settings import ModelSettings
+from transience.model.transformer import Architecture, num_parameters
+from transience.problem.settings import TaskSettings
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results/reference"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAPERS_PARAMETERS = 2.65e6
+
+# Sentences with numbers that no reference table has, and where these come from.
+ELSEWHERE = [
+    # names and addresses
+    "arXiv 2501.17745",
+    # the paper, as shared facts have it
+    "D = 8 and 2.65 million",
+    # what is needed, and times as measured on several machines (docs/speed.md)
+    "Python 3.11", "18 minutes on 2 quiet cores, up to 32 on busy ones", "about 15 minutes",
+    "about 5 hours on an H200",
+    # the same sweep on an Intel Xeon (docs/limitations.md)
+    "3.29 on another kind of processor", "with rises of 14 to 41 %",
+    # definitions
+    "moving average over 5 checkpoints", "equation 8", "Equation 8",
+    # a table with the loss before training, which is not kept (docs/speed.md: four of six)
+    "M = 4 in two.",
+    # docs/llc.md and docs/llc_oracles.md
+    "factor of 1.7", "by 5 %", "30 known answers",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    paths = (REFERENCE / "laptop/tables").glob("*.parquet")
+    return {path.stem: read_table(path, path.stem) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return json.loads((REFERENCE / "laptop/config.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def sentences(tables, config) -> list[str]:
+    """All sentences of README with numbers from the default sweep."""
+    return [
+        *of_the_sweep(config),
+        *of_losses(tables),
+        *of_late_positions(tables),
+        *of_seeds(),
+        *of_trajectories(tables),
+        *of_complexity(tables),
+        *of_predictions(tables),
+        *of_claims(tables),
+    ]
+
+
+def test_its_sentences_have_the_numbers_of_the_tables(sentences):
+    text = flat(README)
+    assert [sentence for sentence in sentences if sentence not in text] == []
+
+
+def test_all_its_numbers_are_looked_after(sentences):
+    rest = flat(prose(README))
+    for sentence in sorted([*sentences, *ELSEWHERE], key=len, reverse=True):
+        rest = rest.replace(flat(prose(sentence)), "")
+    found = [rest[max(0, at.start() - 40) : at.end() + 20] for at in re.finditer(r"\d+", rest)]
+    assert found == []
+
+
+def test_what_is_from_elsewhere_is_still_said():
+    text = flat(README)
+    assert [one for one in ELSEWHERE if one not in text] == []
+
+
+def test_it_can_be_read_in_ten_minutes():
+    assert len(README.split()) <= 1200
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def prose(text: str) -> str:
+    """Without code, addresses of links and pictures, and inline code."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return re.sub(r"`[^`]*`", "", re.sub(r"\]\([^)]*\)", "]", text))
+
+
+def span(values: pd.Series | np.ndarray, form: str = ".0f") -> str:
+    return f"{values.min():{form}} to {values.max():{form}}"
+
+
+def listed(values: list[float], last: str = "and") -> str:
+    names = ["∞" if np.isinf(value) else f"{value:g}" for value in values]
+    return f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def transient_in_all_seeds(runs: pd.DataFrame) -> list[float]:
+    every = runs.groupby("num_tasks")["transient"].all()
+    return every.index[every].tolist()
+
+
+def of_the_sweep(config: dict) -> Iterator[str]:
+    task, model = TaskSettings(**config["task"]), ModelSettings(**config["model"])
+    size = num_parameters(Architecture.of(task, model))
+    sweep, training = config["sweep"], config["training"]
+    diversities, seeds = len(sweep["num_tasks"]), len(sweep["seeds"])
+    yield f"{diversities} task diversities × {seeds} seeds, {size:,} parameters"
+    yield f"D = {task.task_dimension}, K = {task.num_examples}"
+    yield (
+        f"a model {PAPERS_PARAMETERS / size:.0f} times smaller than the paper's, batches of "
+        f"{training['batch_size']}, {training['num_steps']:,} steps"
+    )
+
+
+def of_losses(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    runs = tables["transient_ridge"]
+    transient = transient_in_all_seeds(runs)
+    chosen = runs[runs["num_tasks"].isin(transient)]
+    rise = 100 * (chosen["rise"] - 1)
+    yield (
+        f"For M = {listed(transient)} the OOD loss falls and then rises by {span(rise)} %, "
+        f"in both seeds."
+    )
+    assert runs[np.isinf(runs["num_tasks"])]["rise"].max() < 1.05
+    yield f"{span(chosen['least_ood_loss'] / chosen['ridge_ood_loss'], '.1f')} times that of ridge"
+    one = runs.set_index(["num_tasks", "seed"]).loc[(8.0, 0)]
+    yield (
+        f"At M = 8, seed 0, the OOD loss falls to {one['least_ood_loss']:.2f} and ends at "
+        f"{one['final_ood_loss']:.2f}"
+    )
+
+
+def of_late_positions(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Loss over the last quarter of positions at the end, over that at t_crit."""
+    evaluation, runs = tables["evaluation"], tables["transient_ridge"]
+    late = evaluation["position"] >= 0.75 * (evaluation["position"].max() + 1)
+    chosen = evaluation[late & (evaluation["distribution"] == "gaussian")]
+    losses = chosen.groupby(["num_tasks", "seed", "step"])["loss"].mean()
+    keys = runs[runs["num_tasks"].isin([8, 12, 16])][["num_tasks", "seed", "t_crit"]]
+    ratios = [losses.loc[m, s].iloc[-1] / losses.loc[m, s, t] for m, s, t in keys.itertuples(False)]
+    rise = 100 * (np.array(ratios) - 1)
+    yield f"it rises most: by {span(rise)} % at M = 8, 12 and 16."
+
+
+def of_seeds() -> Iterator[str]:
+    """Runs of config/precision.yaml in float32 that are no seeds of the default sweep."""
+    runs = pd.read_csv(REFERENCE / "precision/precision.csv")
+    more = runs[(runs["variant"] == "baseline") & (runs["seed"] > 1)]
+    transient = more["final OOD loss"] >= (1 + RISE) * more["least OOD loss"]
+    counts = transient.groupby(more["num_tasks"]).sum()
+    assert more["seed"].nunique() == 4 and counts.loc[[8, 16]].eq(4).all()
+    page = "[four more](results/reference/precision)"
+    yield f"{page}, M = 8 and 16 are transient in each"
+
+
+def of_trajectories(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Random orders of the increments that bend as far, in the seed where more do."""
+    shares = order_shares(tables)
+    worst = shares.xs(shares.groupby("seed").mean().idxmax(), level="seed")
+    yield (
+        "In one of two seeds the same increments in random order bend as far in "
+        f"{span(100 * worst)} % of orders."
+    )
+
+
+def order_shares(tables: dict[str, pd.DataFrame]) -> pd.Series:
+    table = tables["trajectory_subspace"]
+    rows = table[table["quantity"] == "reordered_share"]
+    rows = rows.assign(num_tasks=rows["setting"].astype(float))
+    rows = rows[rows["num_tasks"].isin(transient_in_all_seeds(tables["transient_ridge"]))]
+    return rows.set_index(["num_tasks", "seed"])["value"]
+
+
+def of_complexity(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """At the end of training, means over chains."""
+    llc = tables["llc"]
+    final = llc[llc["step"] == llc["step"].max()].groupby(["num_tasks", "seed"])
+    centred, papers = (final[name].mean().unstack() for name in ("centred_llc", "llc"))
+    peaks = sorted(set(centred.drop(index=np.inf).idxmax()))
+    yield f"The LLC rises with M, up to M = {listed(peaks, 'or')}."
+    transient = transient_in_all_seeds(tables["transient_ridge"])
+    above = centred.loc[transient] > centred.loc[np.inf]
+    assert not above.all(axis=1).any()
+    in_papers_form = papers.loc[transient] > papers.loc[np.inf]
+    crossing = in_papers_form.sum(axis=1)
+    assert crossing.max() == 1
+    yield f"M = {listed(crossing.index[crossing == 1].tolist())} do in one."
+
+
+def of_predictions(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    scores = tables["departure_prediction_scores"]
+    rows = scores[(scores["held_out"] == "num_tasks") & (scores["scope"] == "all")]
+    errors = rows.set_index("predictor")["error"]
+    yield (
+        f"equation 8 misses by {errors['equation_8']:.1f} decades, a power law of M by "
+        f"{errors['power_law']:.2f}."
+    )
+
+
+def of_claims(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    counts = tables["claims"]["verdict"].value_counts()
+    yield (
+        f"Of {counts.sum()} claims, the paper's and ours, {counts['holds']} hold, "
+        f"{counts['fails']} fail and {counts['not testable']} can't be tested."
+    )
