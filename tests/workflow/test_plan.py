@@ -220,3 +220,13 @@ def test_jobs_on_a_gpu_take_turns(project, words, limit):
     run = project.snakemake("results/smoke/config.json", *words)
     assert run.returncode == 0
     assert re.search(rf"^Provided resources: .*gpu\W+{limit}\b", run.stdout, re.MULTILINE)
+
+
+def test_a_dry_run_ends_with_what_it_would_cost(project):
+    first, second = project.snakemake("--dry-run", "--quiet", "rules").stdout.splitlines()[-2:]
+    assert re.match(
+        r"Estimate: .* of a core, so .* on 2 cores \(.*train .*\); .* GB of disk", first
+    )
+    assert "by stated rates" in second.lower()
+    failed = project.snakemake("--dry-run", "--config", "training={num_steps: none}").stdout
+    assert "Estimate" not in failed

@@ -1,12 +1,13 @@
 # What the rules share: which runs and tables there are, what a job asks for, what it is told.
 
+import atexit
 import shlex
 import subprocess
 
 import yaml
 from snakemake.logging import logger
 from transience.figures.captions import captions, filled, of_sweep
-from transience.planning import gpus
+from transience.planning import cost, gpus
 from transience.planning.code_digest import closure, code_digest
 from transience.problem.diversity import format_num_tasks
 
@@ -68,6 +69,22 @@ onstart:
         job.resources.get("gpu") for job in workflow.dag.needrun_jobs()
     ):
         stop_at(list(filter(None, [gpus.problem(**PLACE)])))
+
+
+def say_what_it_costs() -> None:
+    """Below a dry run: what its jobs would take."""
+    if not workflow.dryrun or workflow.dag is None:
+        return
+    planned = workflow.dag.needrun_jobs(exclude_finished=False)
+    jobs = [(job.rule.name, job.wildcards_dict.get("variant")) for job in planned]
+    jobs = [one for one in jobs if one[0] != "all"]
+    where = {"cores": workflow.resource_settings.cores or 1, "device": DEVICE}
+    for line in cost.estimate(config, jobs, results=Path("results"), **where):
+        print(line, file=sys.stderr)
+
+
+if workflow.is_main_process:
+    atexit.register(say_what_it_costs)
 
 
 wildcard_constraints:

@@ -6,6 +6,7 @@
 - `conditions`: what keys demand of each other
 - `yaml_files`: what is wrong with a file itself
 - `preflight`: may we write there, and is what stands there ours?
+- `cost`: what jobs would take, for the end of a dry run
 - `gpus`: what `device: auto` is, and whether there is the GPU that `cuda` asks for
 - `code_digest`: what code a job runs, for Snakemake to compare
 """

@@ -1,0 +1,229 @@
+"""What jobs would cost, before any runs: seconds of a core, disk, memory (ours).
+
+The work of a job is counted in gradients of the loss of one sequence, an evaluation being a third
+of one. Its seconds are a start, a moment for each call, and the operations of its gradients at a
+rate: one that finished jobs on this machine had, by their benchmark files, or a stated one. A GPU's
+rates are those of one H200, from few measurements.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transience.planning.configuration import Config, variant_settings
+
+OF_RUNS = ("train", "evaluate", "llc", "llc_curve", "indicators", "calibrate_llc")
+START = {"llc": 6.0, "llc_curve": 6.0, "calibrate_llc": 6.0}  # seconds before a job's work, else
+STARTS = 3.0  # this: imports, kernels from their cache
+OTHER = 3.0  # seconds of a job of the whole sweep, such as a figure
+CALL = 6e-4  # seconds of a step, whatever its size
+# Operations a second: one core of an AMD EPYC with AVX-512 at large widths (docs/speed.md), of
+# which widths like NARROW get half; an H200 in training in bfloat16, and otherwise.
+RATES = {"cpu": 1.4e11, "cuda": 2e13, "cuda bf16": 2.5e14}
+NARROW = 24
+LEAST = 15.0  # seconds of work in a job from which a rate is measured
+EVALUATION = 1 / 3  # of a gradient
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one job, alone on a core."""
+
+    seconds: float
+    disk: float = 0.0  # bytes
+    memory: float = 5e8  # bytes
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one job: gradients of a sequence's loss, and calls in which they are taken."""
+
+    gradients: float
+    calls: float
+
+
+def operations(settings: Config) -> float:
+    """Floating-point operations of the matrix products of one sequence's gradient, about."""
+    model, task = settings["model"], settings["task"]
+    width, tokens = model["width"], 2 * task["num_examples"]
+    maps = 3 * width + 2 * model["mlp_width"] + width * model["output_projection"]
+    of_token = model["num_layers"] * width * (maps + tokens) + width * (task["task_dimension"] + 1)
+    return 3 * 2 * tokens * of_token
+
+
+def num_parameters(settings: Config) -> float:
+    """Parameters of the model, but for biases and norms."""
+    model, task = settings["model"], settings["task"]
+    width, vocabulary = model["width"], task["task_dimension"] + 1
+    maps = 3 * width + 2 * model["mlp_width"] + width * model["output_projection"]
+    return width * (model["num_layers"] * maps + 2 * vocabulary + 2 * task["num_examples"])
+
+
+def steps(settings: Config) -> float:
+    """Optimiser steps of a training; a branch at t_crit or departure is taken to begin half-way."""
+    training, branch = settings["training"], settings["training"]["branch"] or {}
+    if branch.get("num_steps"):
+        return branch["num_steps"]
+    begin = branch.get("step", 0)
+    begin = 0.5 if isinstance(begin, str) else begin
+    share = begin if 0 < begin < 1 else begin / training["num_steps"]
+    return training["num_steps"] * max(0.0, 1 - share)
+
+
+def num_checkpoints(settings: Config) -> float:
+    """Checkpoints of a run, of both schedules."""
+    kept = settings["checkpoints"]
+    return settings["training"]["num_steps"] / kept["linear_every"] + kept["logarithmic_count"]
+
+
+def work(rule: str, settings: Config) -> Work:
+    """What a job of a run does, by its rule."""
+    training, llc, curve = settings["training"], settings["llc"], settings["llc_curve"]
+    saved, probes = num_checkpoints(settings), settings["indicators"]
+    draws = llc["num_chains"] * (llc["num_draws"] + llc["num_burn_in"])
+    chain = draws * llc["batch_size"]
+    once = 2 * llc["lanczos_steps"] * llc["lanczos_sequences"]
+    once += EVALUATION * llc["num_sequences"] * (2 + llc["num_chains"])
+    seen = 3 * settings["evaluation"]["num_sequences"] + settings["probe"]["num_sequences"]
+    samples, found = len(curve["sampled_h_star"]), len(llc["checkpoints"])
+    quadrature = 2 * curve["num_probes"] * curve["lanczos_steps"] * curve["num_sequences"]
+    return {
+        "train": Work(steps(settings) * training["batch_size"], steps(settings)),
+        "evaluate": Work(saved * seen * EVALUATION, saved),
+        "llc": Work(found * (chain + once), found * draws),
+        "llc_curve": Work(
+            len(curve["checkpoints"]) * (quadrature + samples * (chain + once)), samples * draws
+        ),
+        "indicators": Work(2 * saved * probes["num_probes"] * probes["batch_size"], 20 * saved),
+        "calibrate_llc": Work(12 * found * (chain + once), 12 * found * draws),
+    }[rule]
+
+
+def on_a_core(settings: Config) -> float:
+    """Operations a second, as stated."""
+    width = settings["model"]["width"]
+    return RATES["cpu"] * width / (width + NARROW)
+
+
+def cost(rule: str, settings: Config | None, rates: dict[str, float], device: str = "cpu") -> Cost:
+    """Of one job; ``settings`` are those of its variant, or None if it is of the whole sweep."""
+    if settings is None or rule not in OF_RUNS:
+        return Cost(OTHER)
+    done, size = work(rule, settings), 4 * num_parameters(settings)  # bytes of a checkpoint
+    bf16 = rule == "train" and settings["training"]["precision"] == "bf16"
+    stated = RATES["cuda bf16" if bf16 else "cuda"] if device == "cuda" else on_a_core(settings)
+    rate = rates.get(rule, stated)
+    seconds = (
+        START.get(rule, STARTS) + CALL * done.calls + done.gradients * operations(settings) / rate
+    )
+    memory = 5e8 + 30 * size
+    saved, states = num_checkpoints(settings), settings["checkpoints"]["states"]
+    probe = 4 * settings["probe"]["num_sequences"] * settings["task"]["num_examples"]
+    kept = {
+        "train": saved * size * (3 if "all" in states else 1) + 2 * len(states) * size,
+        "evaluate": saved * probe,
+    }
+    return Cost(seconds, kept.get(rule, 0.0), memory)
+
+
+def estimate(
+    config: Config,
+    jobs: Iterable[tuple[str, str | None]],
+    *,
+    cores: int,
+    device: str,
+    results: Path,
+) -> list[str]:
+    """What jobs cost, in lines.
+
+    Args:
+        config: completed.
+        jobs: rule and variant of each; the variant is None where it is of the whole sweep.
+        cores: how many jobs go side by side on a CPU.
+        device: `cpu` or `cuda`.
+        results: the folder in which finished sweeps are looked for.
+    """
+    rates = {} if device == "cuda" else measured(results)
+    of_variant = {name: variant_settings(config, name) for name in config["variants"]}
+    counted = Counter(jobs)
+    seconds: Counter[str] = Counter()
+    disk, memory = 0.0, 0.0
+    for (rule, variant), count in counted.items():
+        one = cost(rule, of_variant.get(variant), rates, device)
+        seconds[rule if rule in OF_RUNS else "all else"] += count * one.seconds
+        disk, memory = disk + count * one.disk, max(memory, one.memory)
+    if not counted:
+        return []
+    whence = "By stated rates, as nothing has been measured on this machine"
+    if rates:
+        whence = (
+            f"Rates of {', '.join(sorted(rates))} were measured on this machine, others are stated"
+        )
+    at_once = min(cores, counted.total()) if device == "cpu" else 1
+    return [
+        f"Estimate: {_times(seconds, at_once, device)}; {disk / 1e9:.1f} GB of disk; "
+        f"{memory / 1e9:.1f} GB of memory a job.",
+        f"{whence}; expect a factor of 1.5, and more where cores are shared.",
+    ]
+
+
+def _times(seconds: Counter[str], at_once: int, device: str) -> str:
+    """In all, so many at once, and by rule."""
+    total = sum(seconds.values())
+    parts = ", ".join(f"{rule} {duration(one)}" for rule, one in seconds.most_common())
+    spread = f", so {duration(total / at_once)} on {at_once} cores" if at_once > 1 else ""
+    return f"{duration(total)} of {'a core' if device == 'cpu' else 'one H200'}{spread} ({parts})"
+
+
+def duration(seconds: float) -> str:
+    """Two digits of seconds, minutes or hours."""
+    for size, unit in ((3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= 1.5 * size or size == 1:
+            return (
+                f"{seconds / size:.2g} {unit}"
+                if seconds < 99.5 * size
+                else f"{seconds / size:.0f} {unit}"
+            )
+    raise AssertionError
+
+
+def measured(results: Path) -> dict[str, float]:
+    """Operations a second by rule: medians of jobs on this machine that were long enough."""
+    found: dict[str, list[float]] = {}
+    for path in results.glob("*/config.json"):
+        for rule, rate in _rates_of(path):
+            found.setdefault(rule, []).append(rate)
+    return {rule: statistics.median(rates) for rule, rates in found.items()}
+
+
+def _rates_of(path: Path) -> Iterator[tuple[str, float]]:
+    """Rules and rates of the jobs of a sweep; none where a file is not what it should be."""
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        variants = {name: variant_settings(config, name) for name in config["variants"]}
+        if config["execution"]["device"] == "cuda":
+            return
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for file in path.parent.glob("benchmarks/*/*_M*_seed*.tsv"):
+        rule, variant = file.parent.name, file.stem.rpartition("_M")[0]
+        if rule in OF_RUNS and variant in variants:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                yield from _rate_of(file, rule, variants[variant])
+
+
+def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, float]]:
+    """Rule and rate of a job, if it was long enough."""
+    names, values = (line.split("\t") for line in file.read_text().splitlines()[:2])
+    done = work(rule, settings)
+    seconds = float(dict(zip(names, values, strict=True))["s"])
+    seconds -= START.get(rule, STARTS) + CALL * done.calls
+    if seconds >= LEAST:
+        yield rule, done.gradients * operations(settings) / seconds
