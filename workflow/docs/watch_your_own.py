@@ -2,7 +2,8 @@
 
 A small network learns half of all sums by heart first and understands later (grokking, Power et
 al., arXiv 2201.02177): the loss on sums that were held out falls long after that of training has.
-Without weight decay it doesn't. It takes about a minute of a core.
+Without weight decay it doesn't. It takes about a minute of a core. The second line, some seconds
+after the first, when there is something to watch:
 
     PYTHONPATH=workflow/lib .venv/bin/python workflow/docs/watch_your_own.py watched &
     PYTHONPATH=workflow/lib .venv/bin/python -m transience.watch watched

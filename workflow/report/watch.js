@@ -265,7 +265,9 @@
   linear.addEventListener("change", () => { kept("linear", linear.checked); draw(); });
   addEventListener("hashchange", () => { detail(); if (location.hash.length > 1) byId("detail").scrollIntoView(); });
   overview();
-  if (data.runs.length) keys(byId("legend"), data.layouts[data.runs[0].layout][0]);
+  const heads = data.layouts.map((plots) => plots[0]).filter((plot) => plot.curves.length);
+  const same = new Set(heads.map((plot) => JSON.stringify(plot.curves))).size === 1;
+  if (same) keys(byId("legend"), heads[0]); // else each training has its own, in detail
   draw();
   history.scrollRestoration = "manual";
   scrollTo(0, Number(kept("scroll") || 0));

@@ -13,7 +13,10 @@ from transience.errors import InputError
     [
         (InputError("a.parquet: expected b, found c"), "error: a.parquet: expected b, found c"),
         (OSError(errno.ENOSPC, "No space left on device", "x"), "free some disk space"),
-        (PermissionError(errno.EACCES, "Permission denied", "x"), "check who may write there"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "x"),
+            "check who may read and write there",
+        ),
         (OSError(errno.EROFS, "Read-only file system", "x"), "read-only"),
         (MemoryError(), "error: out of memory: MemoryError"),
         (

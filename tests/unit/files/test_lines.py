@@ -133,7 +133,7 @@ def test_what_cannot_be_appended_stops_nothing_and_is_told_once(path, capsys):
     assert capsys.readouterr().err == f"{path}: no more lines, No such file or directory\n"
 
 
-def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch):
+def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch, capsys):
     writer = begun(path, step=30, log=LOG)
     at_once = os.fdopen
 
@@ -156,9 +156,39 @@ def test_after_a_full_disk_no_line_is_joined_to_a_half(path, monkeypatch):
     cut = path.read_bytes()
     writer.event("stopped", 40)
     assert path.read_bytes() == cut and not cut.endswith(b"\n")
+    assert capsys.readouterr().err == f"{path}: no more lines, No space left on device\n"
 
 
 def test_a_line_that_is_cut_off_or_none_of_ours_says_nothing():
     assert parsed(b'{"step": 1}\n') == {"step": 1}
     for line in (b'{"step": 1}', b'{"step": 1\n', b"1\n", b"\xff\n", b""):
         assert parsed(line) is None
+
+
+def test_two_that_write_to_one_file_leave_the_lines_of_the_later(tmp_path, capsys):
+    path = tmp_path / "l"
+    first = begun(path)
+    first.follow(LOG[:1])
+    second = begun(path, about=ABOUT | {"seed": 1})
+    second.follow(LOG[:2])
+    first.follow(LOG)
+    first.event("stopped", 30)
+    second.follow(LOG)
+    assert told(path)[0]["seed"] == 1 and steps(path) == [10, 20, 30]
+    assert capsys.readouterr().err == f"{path}: no more lines, another training writes to it\n"
+
+
+def test_a_file_that_cannot_be_begun_stops_nothing_and_is_told_once(tmp_path, capsys):
+    (tmp_path / "l").mkdir()
+    writer = begun(tmp_path / "l")
+    writer.follow(LOG)
+    writer.event("finished", 30)
+    assert capsys.readouterr().err == f"{tmp_path / 'l'}: no more lines, Is a directory\n"
+
+
+@pytest.mark.parametrize("line", ['{"step": "20"}', '{"step": null}', "[" * 100_000])
+def test_a_damaged_step_ends_what_is_kept_at_a_resumption(path, line):
+    whole = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*whole[:2], line + "\n", *whole[2:]]))
+    begun(path, step=30, log=LOG)
+    assert steps(path) == [10, 20, 30]

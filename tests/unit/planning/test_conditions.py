@@ -165,3 +165,17 @@ def test_branches_lead_back_to_a_run_from_step_0() -> None:
     lines = family(a=to("b"), b=to("a"))
     assert [line.partition(":")[0] for line in lines] == ["variants.a", "variants.b"]
     assert all("lead back to a run from step 0" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("stop", "line"),
+    [
+        ({"detector": "below_ridge"}, "or {} to train to the last step; found no threshold"),
+        ({"threshold": 1.0}, "found no detector"),
+        ({"cooldown_steps": 5}, "found no detector and no threshold"),
+        ({"detector": "ood_loss", "threshold": 1.0}, "expected one of below_ridge, projection, "),
+    ],
+)
+def test_what_ends_a_training_is_whole(stop: dict, line: str) -> None:
+    (found,) = configuration.validate(MINIMAL | {"training": {"stop_when": stop}})
+    assert found.startswith("training.stop_when") and line in found

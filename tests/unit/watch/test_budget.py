@@ -3,7 +3,7 @@
 import pytest
 
 from transience.watch import budget as module
-from transience.watch.budget import BURST, Budget
+from transience.watch.budget import BURST, LONGEST, Budget
 
 
 @pytest.fixture
@@ -53,3 +53,9 @@ def test_over_an_hour_no_more_than_the_share_is_spent(clock):
         budget.settle(1)
         pause = budget.pause(10.0, 0.05)
     assert 0.9 * 72 < spent <= 72 + 1
+
+
+def test_no_pause_is_longer_than_an_hour_unless_it_is_asked_for(clock):
+    budget = Budget(1e-12)
+    assert budget.pause(10.0, 1.0) == LONGEST
+    assert budget.pause(2 * LONGEST, 1.0) == 2 * LONGEST

@@ -74,6 +74,8 @@ def test_it_ends_when_all_trainings_are_over(tmp_path):
         (["nowhere"], "expected the results of a sweep, found no such folder"),
         (["."], "found neither"),
         (["runs/..", "--budget", "0"], "expected --every and --budget above 0"),
+        (["runs/..", "--every", "inf"], "found inf, 2, 256"),
+        (["runs/..", "--every", "1e10"], "above 0, at most 86,400"),
         (["runs/..", "--out", "file"], "expected a folder to write the page to"),
     ],
 )
@@ -130,3 +132,13 @@ def test_a_look_that_costs_much_is_paid_for_with_a_pause(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "process_time", lambda: now[0])
     _go_on(watch, Told(), once=False, every=10.0, share=0.02)
     assert pauses == [10.0, 25.0, 25.0]
+
+
+def test_a_sweep_of_which_nothing_is_there_yet_is_not_over(tmp_path):
+    (tmp_path / "runs").mkdir()
+    watch = Watch(tmp_path, Page(tmp_path / "watch/watch.html", "small"), None, None)
+    watch.look()
+    assert not watch.over and not watch.running
+    run_lines(tmp_path)
+    watch.look()
+    assert watch.running == 1

@@ -90,10 +90,22 @@ def test_anyones_training_has_a_plot_of_losses_and_one_of_each_indicator(tmp_pat
         monitor(step, {"a": 1.0, "b": 2.0}, {"norm": 3.0, "accuracy": 0.1})
     one = watched(tmp_path)
     losses, *others = layout(one)
-    assert [key for key, *_ in losses["curves"]] == ["a", "b"]
+    assert [name for _, name, _ in losses["curves"]] == ["a", "b"]
     assert [name for _, name, _ in losses["constants"]] == ["reference of b"]
     assert [plot["title"] for plot in others] == ["norm", "accuracy"]
     assert curves(one, 50)["ref b"] == 0.5
+
+
+def test_a_curve_may_have_any_name(tmp_path):
+    names = ["l", "t", "t0", "r1", "zero", "one", "sequences", "ref l"]
+    monitor = Monitor(tmp_path / "a.jsonl", every=1, references={"l": 0.5})
+    for step in range(1, 4):
+        monitor(step, {"l": 7.0}, {name: 8.0 for name in names[1:]})
+    one = watched(tmp_path)
+    found, plots = curves(one, 50), layout(one)
+    shown = {name: found[key] for plot in plots for key, name, _ in plot["curves"]}
+    assert shown == {name: [7 if name == "l" else 8] * 3 for name in names}
+    assert (found["l"], found["zero"], found["one"], found["ref l"]) == ([1, 2, 3], 0, 1, 0.5)
 
 
 def test_a_page_of_many_runs_has_fewer_points_of_each():

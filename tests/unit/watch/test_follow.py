@@ -22,6 +22,12 @@ def writer(path, **more):
     return LineWriter(path, ("step", "loss"), {"last_step": 100}, **more)
 
 
+def damage(path, number, line):
+    """Put a line where one of the file is, before it."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:number], line + "\n", *lines[number:]]))
+
+
 def steps(follower):
     return follower.course.column("step").tolist()
 
@@ -85,14 +91,19 @@ def test_a_file_that_shrinks_or_is_another_is_read_anew(path):
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", "null", '"', '{"a": 1}', '{"step": 15, "loss": "low"}', '{"step": 5}']
+    "line",
+    [
+        *("{", "[]", "null", '"', '{"a": 1}', '{"step": 15, "loss": "low"}', '{"step": 5}'),
+        *('{"step": null}', '{"step": NaN}', '{"step": 1e400}', '{"step": 1e300}', "[" * 100_000),
+        f'{{"step": 15, "loss": {"9" * 400}}}',
+        *('{"event": "stopped", "step": "15"}', '{"event": "stopped", "step": null}'),
+        *('{"event": "stopped"}', '{"event": 7, "step": 15}'),
+        '{"event": "alarm", "step": 15, "last_step": "late"}',
+    ],
 )
 def test_a_line_that_says_nothing_is_left_out_and_counted(path, line):
-    one = writer(path)
-    one.follow(ROWS[:1])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    one.follow(ROWS[:2])
+    writer(path).follow(ROWS[:2])
+    damage(path, 2, line)
     follower = Follower(path)
     follower.look()
     assert (steps(follower), follower.course.odd_lines) == ([10, 20], 1)
@@ -105,6 +116,16 @@ def test_a_line_that_says_nothing_is_left_out_and_counted(path, line):
         ({"format": 99}, "expected lines of format 1, found format 99; watch it with the version"),
         ({"format": 0}, "found format 0"),
         ({"steps": 3}, "expected lines of a training, found another file"),
+        (
+            {"format": 1, "last_step": "many"},
+            "expected a number of steps as last_step in its header",
+        ),
+        ({"format": 1, "first_step": [0]}, "found [0]"),
+        ({"format": 1, "held_out": ["loss"]}, "expected a name as held_out"),
+        ({"format": 1, "losses": 5}, "expected a list of names as losses"),
+        ({"format": 1, "losses": [["a"]]}, "expected a list of names as losses"),
+        ({"format": 1, "references": [1]}, "expected numbers by name as references"),
+        ({"format": 1, "references": {"loss": "low"}}, "expected numbers by name as references"),
     ],
 )
 def test_a_file_of_another_format_is_a_problem_in_a_line(path, header, said):
@@ -193,14 +214,15 @@ def test_many_lines_say_the_same_as_each(path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", "null", '{"step": 600, "loss": "low"}', '{"step": 5, "loss": 1}', ""]
+    "line",
+    [
+        *("{", "[]", "null", '{"step": 600, "loss": "low"}', '{"step": 5, "loss": 1}', ""),
+        '{"step": null, "loss": 1}',
+    ],
 )
 def test_damage_among_many_is_left_out_alone(path, monkeypatch, line):
-    one = writer(path)
-    one.add(LOG[:300])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    one.add(LOG[300:])
+    writer(path).add(LOG)
+    damage(path, 301, line)
     one, other = both(path, monkeypatch)
     assert (len(one), one.odd_lines) == (len(LOG), 1)
     same(one, other)

@@ -114,3 +114,8 @@ def test_a_clock_that_is_ahead_or_missing_lets_nothing_run_for_ever(monkeypatch,
     assert silence.seconds(found) == 0.0
     now[0] += DEAD + 1
     assert life(found, silence.seconds(found)) == "killed"
+
+
+@pytest.mark.parametrize("pid", [10**30, -1, 0, "many", None])
+def test_a_number_that_no_process_can_have_says_nothing(pid):
+    assert life(course(pid=pid), 30.0) == "running"

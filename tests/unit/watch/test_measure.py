@@ -117,3 +117,28 @@ def test_damage_is_measured_again(rows, measurer, damage):
     again = Measurer(SIZE, measurer.path)
     assert again.work([("a", rows, 12)], 60.0) == {"a"}
     assert [*json.loads(measurer.path.read_text())] == ["a"]
+
+
+@pytest.mark.parametrize("damage", [{"settings": {}}, {"settings": None}, {"num_tasks": "many"}])
+def test_checkpoints_of_another_version_are_left_and_the_others_measured(rows, measurer, damage):
+    other = Rows(rows.path)
+    other.metadata = other.metadata | damage
+    assert measurer.work([("other", other, 12), ("a", rows, 12)], 60.0) == {"a"}
+    problem = measurer.of("other", other).problem
+    assert problem.startswith(f"{rows.path}: expected checkpoints of this version, found ")
+    assert "\n" not in problem and not measurer.of("a", rows).problem
+
+
+def test_checkpoints_of_another_size_are_left(rows, measurer):
+    rows.size -= 1
+    assert measurer.work([("a", rows, 12)], 60.0) == set()
+    assert "parameters instead of" in measurer.of("a", rows).problem
+
+
+@pytest.mark.parametrize("damage", [{"by_step": {"3": [1.0]}}, {"ridge": ["low"]}])
+def test_damage_of_what_was_kept_is_measured_again(rows, measurer, damage):
+    measurer.work([("a", rows, 12)], 60.0)
+    kept = json.loads(measurer.path.read_text())
+    measurer.path.write_text(json.dumps({"a": kept["a"] | damage}))
+    again = Measurer(SIZE, measurer.path)
+    assert again.work([("a", rows, 12)], 60.0) == {"a"}

@@ -152,3 +152,16 @@ def test_a_loss_that_cannot_be_told_has_no_phase():
 def test_noise_of_a_loss_that_is_nearly_nothing_is_no_leaving(small):
     noise = small * (1 + np.random.default_rng(0).random(50))
     assert loop([4.0, 1.0, *noise], [4.0, 1.0, *noise])[-1] == "general"
+
+
+def test_losses_that_are_missing_for_a_while_change_no_later_phase():
+    trained = np.linspace(1.0, 0.1, 30)
+    held_out = np.concatenate([np.geomspace(1.0, 0.1, 15), np.full(15, 0.4)])
+    expected = phases_of_loop(trained, held_out)
+    gone = held_out.copy()
+    gone[8:12] = np.nan
+    found = phases_of_loop(trained, gone)
+    assert (found[18:] == expected[18:]).all() and (found[10:12] == -1).all()
+    late = phases_of_loop(np.append(np.nan, trained), np.append(np.nan, held_out))
+    assert late[0] == -1 and (late[4:] == expected[3:]).all()
+    assert (phases_of_loop(trained, np.full(30, np.nan)) == -1).all()

@@ -1,6 +1,7 @@
 """Which trainings there are: planned, begun, of a sweep or of anyone."""
 
 import json
+import os
 
 import pytest
 from made_up_lines import run_lines
@@ -58,6 +59,11 @@ def test_anyones_trainings_are_files_of_lines(tmp_path):
     assert names(tmp_path) == ["b", "deep/a", "later"]
 
 
+def test_a_name_that_is_no_utf8_can_be_shown(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_text('{"format": 1, "pid": 1}\n')
+    assert names(tmp_path) == ["caf\ufffd"]
+
+
 def test_the_family_is_that_of_the_plan(tmp_path):
     assert family(tmp_path) == "linear"
     configured(tmp_path)
@@ -78,3 +84,12 @@ def test_a_folder_that_is_no_sweep_is_said_in_a_line(tmp_path, name, found):
     with pytest.raises(InputError) as error:
         places(tmp_path / name)
     assert found in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_folder_of_all_sweeps_is_no_sweep_and_names_them(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        configured(tmp_path / name)
+        run_lines(tmp_path / name)
+    with pytest.raises(InputError, match=f"found those of 2: {tmp_path}/one, {tmp_path}/two$"):
+        places(tmp_path)

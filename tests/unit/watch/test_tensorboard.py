@@ -147,3 +147,37 @@ def test_times_that_are_not_known_are_those_of_the_next_line(one):
     one.course.values["time"][:] = one.course.values["time"][:0]
     del one.course.values["time"]
     assert np.isfinite(module._logged(one.course)[1]).all()
+
+
+@needs_it
+def test_a_full_disk_ends_the_event_files_and_not_the_watch(one, events, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as refused:
+        refused.setattr(module._Curves, "add", full)
+        events.write(one)
+    events.write(one)
+    said = f"{events.folder}: no more event files, No space left on device\n"
+    assert capsys.readouterr().err == said
+
+
+@needs_it
+def test_a_folder_that_cannot_be_written_is_said_in_a_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InputError, match=r"--tensorboard: expected a folder to write to, found .*file"
+    ):
+        Events(tmp_path / "file")
+
+
+@needs_it
+def test_a_name_that_is_no_text_is_written_as_far_as_it_is(tmp_path, events):
+    lines = '{"format":1,"pid":1,"losses":["a\\ud800"]}\n{"step":1,"a\\ud800":2.0}\n'
+    (tmp_path / "odd.jsonl").write_text(lines)
+    (place,) = places(tmp_path)
+    one = Watched(place)
+    one.look()
+    events.write(one)
+    events.close()
+    assert read(events.folder / "odd") == {"training/a?": [(1, 2.0)]}

@@ -21,6 +21,7 @@ from transience.training.state import (
     TRAINING_COLUMNS,
     TrainingState,
 )
+from transience.watch.losses import Losses
 from transience.watch.monitor import Monitor
 from transience.watch.places import places
 from transience.watch.watched import Watched
@@ -181,3 +182,29 @@ def test_anyones_training_without_a_held_out_loss_has_none(tmp_path):
     (place,) = places(tmp_path)
     one = Watched(place)
     assert one.look() and (one.life, one.phase) == ("running", "")
+
+
+def test_a_state_that_may_not_be_read_does_not_wait(tmp_path, monkeypatch):
+    run_lines(tmp_path)
+    (place,) = places(tmp_path)
+    one = Watched(place)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as refused:
+        refused.setattr("pathlib.Path.iterdir", refuse)
+        assert one.look() and str(place.state) in one.problem
+    assert one.look() and not one.problem and len(one.course) == 100
+
+
+def test_a_run_whose_files_are_gone_waits_and_knows_nothing_of_before(tmp_path):
+    path = run_lines(tmp_path)
+    (place,) = places(tmp_path)
+    one = Watched(place)
+    one.look()
+    one.tested(Losses(by_step={0: [4, 4, 4, 0.5]}))
+    assert one.phase == "specialised"
+    shutil.rmtree(path.parents[2])
+    assert one.look() and one.life == "waiting"
+    assert (one.phase, one.since, one.bands, one.losses) == ("", None, [], Losses())

@@ -7,6 +7,7 @@ import pytest
 from made_up_lines import run_lines
 
 from transience.watch.losses import Losses
+from transience.watch.monitor import Monitor
 from transience.watch.places import places
 from transience.watch.watched import Watched
 from transience.watch.words import MOST_LISTED, advice, headline, left, name_of, to_look_at
@@ -106,3 +107,31 @@ def test_an_alarm_is_told(runs):
     alarm = {"event": "alarm", "step": 900, "words": "below_ridge", "last_step": 1500}
     runs[8.0].course.events.append(alarm)
     assert advice(runs[8.0]).endswith("Its alarm (below_ridge) was raised at step 900.")
+
+
+def test_lines_that_are_of_no_use_are_said_to_be(runs, tmp_path):
+    one = runs[8.0]
+    with one.follower.path.open("a") as file:
+        file.write('{"step": 5}\n}{\n')
+    one.look()
+    said = "2 of its lines are damaged, or of steps told before."
+    assert advice(one).endswith(said) and to_look_at([one]) == [f"M = 8, seed 0: {said}"]
+
+
+def test_what_cannot_be_read_is_not_counted_as_running(runs):
+    path = runs[8.0].follower.path
+    path.write_text('{"format": 99}\n')
+    runs[8.0].look()
+    assert headline([*runs.values()]) == (
+        "1 of 4 running: 1 learning; 1 waiting; 1 killed; 1 unreadable"
+    )
+    assert to_look_at([runs[8.0]]) == [runs[8.0].problem]
+
+
+def test_a_loop_without_a_held_out_loss_is_told_why_it_has_no_phases(tmp_path):
+    Monitor(tmp_path / "a.jsonl", every=1)(1, {"training": 1.0, "validation": 2.0})
+    (place,) = places(tmp_path)
+    one = Watched(place)
+    one.look()
+    expected = "No phases: its losses (training, validation) have no held-out one, held_out."
+    assert advice(one) == expected

@@ -9,8 +9,8 @@ from transience.errors import InputError
 HINTS = {
     errno.ENOSPC: "free some disk space and run the same command again; finished files are kept",
     errno.EDQUOT: "free some of the disk quota and run the same command again",
-    errno.EACCES: "check who may write there, then run the same command again",
-    errno.EPERM: "check who may write there, then run the same command again",
+    errno.EACCES: "check who may read and write there, then run the same command again",
+    errno.EPERM: "check who may read and write there, then run the same command again",
     errno.EROFS: "the file system is mounted read-only; choose another folder",
 }
 

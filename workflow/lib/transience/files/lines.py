@@ -35,7 +35,7 @@ class LineWriter:
         step: int = 0,
         log: Sequence[Sequence[float]] = (),
     ) -> None:
-        """Begin the file, or go on with it at a restored step.
+        """Begin the file, or go on with it at a restored step; where that can't be, say so once.
 
         Lines above that step are cut off, and those of ``log`` that are missing below it (of
         another run, or lost with the machine) are added, without a time.
@@ -49,18 +49,28 @@ class LineWriter:
         """
         self.path, self.columns, self.number = path, tuple(columns), self._number(columns)
         self.pending: list[str] = []
-        self.appended, self.broken = -math.inf, False
-        size, last = _kept(path, header, step)
-        if size:
-            os.truncate(path, size)
-        else:
-            with replacing(path) as temporary:
-                temporary.write_text(_line({"format": FORMAT, **header, **_sign_of_life()}))
+        self.appended, self.broken, self.size = -math.inf, False, 0
+        self.told, resumed, last = len(log), False, -1
+        try:
+            resumed, last = self._begin(header, step)
+        except OSError as error:
+            self._break(error.strerror)
         self.pending = [self._row(row, None) for row in log if row[self.number] > last]
-        if size:
+        if resumed:
             self.event("resumed", step)
-        self.told = len(log)
         self.flush()
+
+    def _begin(self, header: Mapping[str, Any], step: int) -> tuple[bool, int]:
+        """Cut the file, or write its header; whether it goes on, and the last step in it."""
+        self.size, last = _kept(self.path, header, step)
+        if self.size:
+            os.truncate(self.path, self.size)
+            return True, last
+        text = _line({"format": FORMAT, **header, **_sign_of_life()})
+        with replacing(self.path) as temporary:
+            temporary.write_text(text)
+        self.size = len(text)
+        return False, last
 
     @staticmethod
     def _number(columns: Sequence[str]) -> int:
@@ -91,11 +101,19 @@ class LineWriter:
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)  # there, or not to be
             with os.fdopen(descriptor, "ab", buffering=0) as file:
+                if os.fstat(descriptor).st_size != self.size:
+                    self._break("another training writes to it")
+                    return
                 written = file.write(text.encode())
-            self.broken = written < len(text.encode())
+            self.size += written
+            if written < len(text.encode()):
+                self._break("No space left on device")
         except OSError as error:
-            self.broken = True
-            print(f"{self.path}: no more lines, {error.strerror}", file=sys.stderr)
+            self._break(error.strerror)
+
+    def _break(self, why: str | None) -> None:
+        self.broken = True
+        print(f"{self.path}: no more lines, {why}", file=sys.stderr)
 
     def _row(self, row: Sequence[float], now: float | None) -> str:
         values = dict(zip(self.columns, row, strict=True))
@@ -108,7 +126,7 @@ def parsed(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:  # UnicodeDecodeError too
+    except (ValueError, RecursionError):  # UnicodeDecodeError too
         return None
     return found if isinstance(found, dict) else None
 
@@ -124,12 +142,16 @@ def _kept(path: Path, header: Mapping[str, Any], step: int) -> tuple[int, int]:
             same = {key: found.get(key) for key in header} == json.loads(json.dumps({**header}))
             if found.get("format") != FORMAT or not same:
                 break
-        elif found.get("step", math.inf) > step:
+        elif not _is_up_to(step, found.get("step")):
             break
         elif "event" not in found:
             logged = found["step"]
         size += len(line)
     return size, logged
+
+
+def _is_up_to(step: int, found: object) -> bool:
+    return isinstance(found, int | float) and found <= step
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

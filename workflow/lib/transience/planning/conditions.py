@@ -110,9 +110,10 @@ def _phases_follow_each_other(
 
 @_condition("training.stop_when")
 def _stop_is_whole(stop: dict[str, Any]) -> Iterator[Problem]:
-    if stop and not (stop.get("detector") and "threshold" in stop):
+    missing = [key for key in ("detector", "threshold") if not stop.get(key)]
+    if stop and missing:
         expected = "a detector and a threshold, or {} to train to the last step"
-        yield "training.stop_when", expected, ", ".join(stop)
+        yield "training.stop_when", expected, f"no {' and no '.join(missing)}"
 
 
 @_condition("training.branch", "family.variants", *map("sweep.{}".format, ("num_tasks", "seeds")))

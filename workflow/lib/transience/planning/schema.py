@@ -191,7 +191,7 @@ def _expected(part: dict[str, Any]) -> str:
     if "const" in part:
         return part["const"]
     if "enum" in part:
-        return "one of " + ", ".join(part["enum"])
+        return "one of " + ", ".join(filter(None, part["enum"]))
     if "anyOf" in part:
         choices = (" or ".join(one.get("enum", [])) or _expected(one) for one in part["anyOf"])
         return " or ".join(choices)

@@ -23,6 +23,7 @@ from transience.watch.places import family, places, warning
 from transience.watch.watched import Watched
 
 OWN = "watch"  # the watcher's folder beside the results, and its page there
+LONGEST = 86400  # seconds from one page to the next
 ONCE = 10.0  # seconds of processor time for test losses where there is one page only
 
 
@@ -75,8 +76,8 @@ class Watch:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is to be expected any more."""
-        return all(one.life in OVER for one in self.runs.values())
+        """Whether nothing is to be expected any more; where nothing is there, something is."""
+        return bool(self.runs) and all(one.life in OVER for one in self.runs.values())
 
 
 def main() -> None:
@@ -84,10 +85,32 @@ def main() -> None:
 
     Reads files alone, and ends when all trainings are over, or when it is told to (Ctrl-C).
     """
-    parser = argparse.ArgumentParser(description=main.__doc__, allow_abbrev=False)
+    args = _options()
+    os.nice(19)  # trainings come first
+    folder = args.folder
+    places(folder)  # or there is nothing to watch
+    own = _writable(args.out or folder / OWN)
+    events = _events(args.tensorboard)
+    measurer = Measurer(args.sequences, own / "losses.json") if args.sequences else None
+    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), measurer, events)
+    with contextlib.closing(events) if events else contextlib.nullcontext(), _told() as told:
+        _go_on(watch, told, args.once, args.every, args.budget / 100)
+
+
+def _options() -> argparse.Namespace:
+    """Options, checked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m transience.watch", description=main.__doc__, allow_abbrev=False
+    )
     parser.add_argument("folder", type=Path, help="results/<experiment>, or a folder of lines")
     parser.add_argument("--once", action="store_true", help="write one page and end")
-    parser.add_argument("--every", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="from one page to the next, at least (default: 10)",
+    )
     parser.add_argument("--out", type=Path, help=f"folder of the page (default: <folder>/{OWN})")
     parser.add_argument(
         "--budget", type=float, default=2.0, metavar="PERCENT",
@@ -98,17 +121,12 @@ def main() -> None:
     )
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write event files, too")
     args = parser.parse_args()
-    if not (args.every > 0 and args.budget > 0 and args.sequences >= 0):
-        raise InputError("expected --every and --budget above 0, --sequences 0 or more")
-    os.nice(19)  # trainings come first
-    folder = args.folder
-    places(folder)  # or there is nothing to watch
-    own = _writable(args.out or folder / OWN)
-    events = _events(args.tensorboard)
-    measurer = Measurer(args.sequences, own / "losses.json") if args.sequences else None
-    watch = Watch(folder, Page(own / "watch.html", folder.resolve().name), measurer, events)
-    with contextlib.closing(events) if events else contextlib.nullcontext(), _told() as told:
-        _go_on(watch, told, args.once, args.every, args.budget / 100)
+    if not (0 < args.every <= LONGEST and 0 < args.budget <= LONGEST and args.sequences >= 0):
+        raise InputError(
+            f"expected --every and --budget above 0, at most {LONGEST:,}, --sequences 0 or more; "
+            f"found {args.every:g}, {args.budget:g}, {args.sequences}"
+        )
+    return args
 
 
 def _go_on(watch: Watch, told: threading.Event, once: bool, every: float, share: float) -> None:
@@ -140,7 +158,7 @@ def _look_again(watch: Watch, budget: Budget, pause: float, every: float) -> flo
         before = time.process_time()
         watch.write(pause, live=True)
     except OSError as error:  # a disk that is full may have room again
-        print(f"no page this time: {error}", file=sys.stderr)
+        print(f"{watch.page.path}: no page this time: {error}", file=sys.stderr)
         cost = 0.0
     budget.settle(watch.running)
     return budget.pause(every, cost + time.process_time() - before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 BURST = 60.0  # seconds whose share may be saved up
+LONGEST = 3600.0  # seconds to wait for what was spent
 
 
 class Budget:
@@ -29,7 +30,7 @@ class Budget:
 
     def pause(self, least: float, cost: float) -> float:
         """Seconds to wait, at least so many, if each time costs so many of processor time."""
-        return max(least, cost / self._rate)
+        return max(least, min(cost / self._rate, LONGEST))
 
     @property
     def _rate(self) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 RECENT = 20  # logged steps that say how fast a training is
+MOST_STEPS = 2**53  # beyond, no float is every step
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Course:
     events: list[dict[str, Any]] = field(default_factory=list)
     sign: dict[str, Any] = field(default_factory=dict)  # the last of life: host, pid and time
     problem: str = ""  # what is wrong with its file, in a line
-    odd_lines: int = 0  # that say nothing
+    odd_lines: int = 0  # that say nothing, or nothing new
 
     def __len__(self) -> int:
         """Logged steps."""
@@ -79,8 +80,14 @@ class Course:
         return recent[-1] - recent[0] if len(recent) > 1 else math.nan
 
     def append(self, row: dict[str, Any]) -> None:
-        """Add a logged step; TypeError if its values are no numbers, ValueError if it descends."""
+        """Add a logged step.
+
+        TypeError or OverflowError if its values are no numbers, ValueError if it descends, or is no
+        step.
+        """
         step, values = row["step"], self.values
+        if not is_step(step):
+            raise ValueError(f"no step: {step}")
         if values["step"] and step <= values["step"][-1]:
             raise ValueError(f"step {step} after step {values['step'][-1]:g}")
         known = len(self)
@@ -92,11 +99,19 @@ class Course:
         for name in values.keys() - row.keys():
             values[name].append(math.nan)
 
+    def tell(self, event: dict[str, Any]) -> None:
+        """Add an event; ValueError if it doesn't say what, or when."""
+        steps = event["step"], event.get("last_step", 0)
+        if not (isinstance(event["event"], str) and all(map(is_step, steps))):
+            raise ValueError(f"no event: {event}")
+        self.events.append(event)
+
     def extend(self, columns: dict[str, np.ndarray]) -> bool:
         """Add many logged steps at once; False, and nothing is added, if they don't follow."""
         steps, known = columns.get("step", np.zeros(0)), len(self)
         before = self.values["step"][-1] if known else -math.inf
-        if not len(steps) or not (np.diff(steps, prepend=before) > 0).all():
+        ascend = (np.diff(steps, prepend=before) > 0) & (np.abs(steps) < MOST_STEPS)
+        if not len(steps) or not ascend.all():
             return False
         nothing = array("d", [math.nan])
         for name, values in columns.items():
@@ -106,6 +121,11 @@ class Course:
         for name in self.values.keys() - columns.keys():
             self.values[name].extend(nothing * len(steps))
         return True
+
+
+def is_step(value: object) -> bool:
+    """Whether it is the number of a step."""
+    return isinstance(value, int | float) and abs(value) < MOST_STEPS
 
 
 def of_tables(training: Path, signals: Path) -> Course:

@@ -67,18 +67,24 @@ def layout(one: Watched) -> list[dict[str, Any]]:
     losses = [name for name in header.get("losses") or [] if name in one.course.values]
     references = [name for name in header.get("references") or {} if name in losses]
     shown = {name: COLOURS[min(i, 4)] for i, name in enumerate(losses)}
+    key = _key_of_loop
     plots = [{
         "title": "Losses", "unit": "", "log": True, "small": True,
-        "curves": [[name, name, colour] for name, colour in shown.items()],
+        "curves": [[key(name), name, colour] for name, colour in shown.items()],
         "constants": [[f"ref {name}", f"reference of {name}", shown[name]] for name in references],
     }]  # fmt: skip
     told = {"step", "time", "seconds", *losses}
     for name in [name for name in one.course.values if name not in told]:
         plots.append({
             "title": name, "unit": "", "log": False, "small": True,
-            "curves": [[name, name, "own"]], "constants": [],
+            "curves": [[key(name), name, "own"]], "constants": [],
         })  # fmt: skip
     return plots
+
+
+def _key_of_loop(name: str) -> str:
+    """Key of a curve whose name was chosen by anyone: apart from our own, such as `l` and `t`."""
+    return f"own {name}"
 
 
 def curves(one: Watched, num_points: int) -> dict[str, Any]:
@@ -90,8 +96,9 @@ def curves(one: Watched, num_points: int) -> dict[str, Any]:
     logged = _thinned(course.column("step"), num_points)
     at = np.array(course.values["step"])
     found["l"] = _numbers(_means(at, logged), 6)
-    for name in course.values.keys() - {"step", "time", "seconds", "sequences"}:
-        found[name] = _numbers(_means(course.column(name), logged))
+    key, hidden = (_key_of_loop, ()) if one.place.own_lines else (str, ("sequences",))
+    for name in course.values.keys() - {"step", "time", "seconds", *hidden}:
+        found[key(name)] = _numbers(_means(course.column(name), logged))
     if len(steps):
         edges = _thinned(steps, num_points)
         found["t"] = _numbers(_means(steps, edges), 6)

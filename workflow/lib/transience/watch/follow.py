@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from transience.files.lines import FORMAT, parsed
-from transience.watch.course import Course
+from transience.watch.course import Course, is_step
 
 MOST = 2**23  # bytes read at once, and of a line
 MANY = 200  # lines that are worth a reader of columns
 EVENT = b'"event"'
 REMEMBERED = 64  # bytes before where reading goes on, to see that they still stand there
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _are_numbers(value: object) -> bool:
+    numbers = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(one, int | float) and math.isfinite(one) for one in numbers)
+
+
+# What the page counts on in a header, where it is there: in words, and whether a value is that.
+HEADER = {
+    "first_step": ("a number of steps", is_step),
+    "last_step": ("a number of steps", is_step),
+    "held_out": ("a name", lambda value: isinstance(value, str)),
+    "losses": ("a list of names", _are_names),
+    "references": ("numbers by name", _are_numbers),
+}
 
 
 class Follower:
@@ -80,18 +100,19 @@ class Follower:
     def _take(self, line: bytes) -> None:
         course, found = self.course, parsed(line)
         if not course.header:
-            course.header = found or {"format": None}
-            course.problem = _problem(self.path, course.header.get("format"))
+            course.problem = _problem(self.path, found or {})
+            course.header = {"format": None} if course.problem else found
         if course.problem:
             return
         try:
             if found is course.header or "event" in found:
                 course.sign = {key: found.get(key) for key in ("host", "pid", "time")}
-                course.events += [found] if "event" in found and "step" in found else []
+                if "event" in found:
+                    course.tell(found)
             else:
                 course.append(found)
                 course.sign["time"] = found.get("time") or course.sign["time"]
-        except (KeyError, TypeError, ValueError):  # not ours, or half of two lines
+        except (KeyError, TypeError, ValueError, OverflowError):  # not ours, or half of two lines
             course.odd_lines += 1
 
 
@@ -108,13 +129,17 @@ def _columns(lines: list[bytes]) -> dict[str, np.ndarray] | None:
     return found if len(table) == len(lines) else None
 
 
-def _problem(path: Path, found: object) -> str:
-    """What is wrong with a file whose header names this format, in a line."""
-    if found == FORMAT:
-        return ""
+def _problem(path: Path, header: dict[str, Any]) -> str:
+    """What is wrong with a file that begins like this, in a line."""
+    found = header.get("format")
     if not isinstance(found, int):
         return f"{path}: expected lines of a training, found another file"
-    return (
-        f"{path}: expected lines of format {FORMAT}, found format {found}; "
-        "watch it with the version that trains"
-    )
+    if found != FORMAT:
+        return (
+            f"{path}: expected lines of format {FORMAT}, found format {found}; "
+            "watch it with the version that trains"
+        )
+    for key, (expected, fits) in HEADER.items():
+        if header.get(key) is not None and not fits(header[key]):
+            return f"{path}: expected {expected} as {key} in its header, found {header[key]!r:.40}"
+    return ""

@@ -71,7 +71,7 @@ def life(course: Course | None, silence: float) -> str:
 
 def _lives(pid: object) -> bool:
     """Whether a process of this machine is there, or may be."""
-    if not isinstance(pid, int) or pid <= 0:
+    if not isinstance(pid, int) or not 0 < pid < 2**31:
         return True
     try:
         os.kill(pid, 0)

@@ -19,6 +19,7 @@ class Losses:
     by_step: dict[int, list[float]] = field(default_factory=dict)  # on NAMES; relative distance
     ridge: list[float] = field(default_factory=list)  # on NAMES
     dmmse: list[float] = field(default_factory=list)
+    problem: str = ""  # why checkpoints can't be measured, in a line
 
     def columns(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps (C,), ascending, and values (C, 4)."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from transience.errors import InputError
 from transience.files.atomic import replacing
 from transience.watch.losses import Losses
 from transience.watch.rows import Rows
@@ -75,16 +76,22 @@ class Measurer:
         from transience.evaluation.evaluate import DISTRIBUTIONS, evaluate
         from transience.model.loss_and_gradient import LossAndGradient
 
+        losses = self.known[name]
         try:
-            vector = rows.row(index)
+            vector = None if losses.problem else rows.row(index)
         except OSError:  # moved away meanwhile
             return False
         if vector is None:
             return False
         if name not in self.sets:
-            self.sets[name] = self._sets(rows)
+            try:
+                self.sets[name] = self._sets(rows)
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                why = " ".join(f"{type(error).__name__} {error}".split())
+                losses.problem = f"{rows.path}: expected checkpoints of this version, found {why}"
+                return False
         run, sets_at = self.sets[name]
-        sets, losses = sets_at(rows.steps[index]), self.known[name]
+        sets = sets_at(rows.steps[index])
         predict = LossAndGradient(run.architecture).predict
         measures, _ = evaluate([torch.from_numpy(vector.copy())], sets, predict)
         loss, to_dmmse, to_ridge = measures[0].mean(-1).T  # measures by distribution
@@ -100,9 +107,12 @@ class Measurer:
         """The run that checkpoints are of, and its test sets at a step."""
         from transience.evaluation.evaluate import evaluation_sets
         from transience.evaluation.settings import EvaluationSettings, ProbeSettings
+        from transience.model.transformer import num_parameters
         from transience.trained import run_of
 
         run = run_of(rows.metadata).as_trained(rows)
+        if rows.size != (expected := num_parameters(run.architecture)):
+            raise InputError(f"{rows.size} parameters instead of {expected}")
         size = EvaluationSettings(num_sequences=self.num_sequences)
         probe = ProbeSettings(num_sequences=1)
         return run, run.follow(lambda there: evaluation_sets(there, size, probe))
@@ -114,6 +124,8 @@ class Measurer:
             known = {name: Losses(**one) for name, one in found.items()}
             for one in known.values():
                 one.by_step = {int(step): values for step, values in one.by_step.items()}
+                one.columns(), [*map(float, [*one.ridge, *one.dmmse])]  # ValueError if damaged
+                one.problem = ""  # it may be another version now
             return known
         except (OSError, ValueError, TypeError, AttributeError):
             return {}

@@ -62,7 +62,8 @@ class Page:
             scripts=self.scripts,
         )
         with replacing(self.path) as temporary:
-            temporary.write_text(page_in_words_of(self.family, text), encoding="utf-8")
+            shown = page_in_words_of(self.family, text)
+            temporary.write_text(shown, encoding="utf-8", errors="replace")  # half a character
 
     def _data(
         self,

@@ -56,9 +56,12 @@ def phases_of_run(course: Course, num_tasks: float, ood_rises: np.ndarray) -> np
 def phases_of_loop(trained: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     """The same of anyone's training, from its losses less their references (L,)."""
     losses = [trailing_mean(values, WINDOW_OF_LOOP) for values in (trained, held_out)]
-    near = [values <= NEAR * values[:1] for values in losses]
-    least = np.minimum.accumulate(losses[1])
-    rises = losses[1] - least >= RISE * (losses[1][:1] - least)
+    firsts = [values[np.isfinite(values)][:1] for values in losses]
+    if not all(map(len, firsts)):
+        return np.full(len(held_out), -1)
+    near = [values <= NEAR * first for values, first in zip(losses, firsts, strict=True)]
+    least = np.fmin.accumulate(losses[1])
+    rises = losses[1] - least >= RISE * (firsts[1] - least)
     rises &= losses[1] > least
     found = np.select([near[1] & rises, near[1], near[0]], [2, 1, 3], 0)
     return np.where(np.isfinite(losses[1]), found, -1)

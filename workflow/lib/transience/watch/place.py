@@ -22,8 +22,15 @@ class Place:
     own_lines: Path | None = None  # of anyone's training
 
     def lines(self) -> Path | None:
-        """Its file of lines: of several states that a run has left, the one last written to."""
+        """Its file of lines: of several states that a run has left, the one last written to.
+
+        None if there is none; PermissionError if nobody knows.
+        """
         if self.own_lines:
             return self.own_lines
-        found = [(path.stat().st_mtime, path) for path in self.state.glob(f"*/{NAME}")]
-        return max(found, default=(0, None))[1]
+        try:
+            states = [*self.state.iterdir()]
+        except FileNotFoundError:
+            return None
+        paths = [path for state in states if (path := state / NAME).is_file()]
+        return max(paths, key=lambda path: path.stat().st_mtime, default=None)

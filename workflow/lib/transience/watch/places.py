@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def places(folder: Path) -> list[Place]:
     InputError if it is neither.
     """
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "no such folder"
+        found = "a file" if folder.exists() else "no such folder (it comes when the sweep begins)"
         raise InputError(f"{folder}: expected the results of a sweep, found {found}")
     if any((folder / name).exists() for name in ("config.json", "runs", ".resume")):
         return [_of_run(folder, *run) for run in _runs(folder)]
@@ -32,9 +33,14 @@ def places(folder: Path) -> list[Place]:
     if not loops:
         raise InputError(
             f"{folder}: expected the results of a sweep (config.json), or files of lines that a "
-            "Monitor wrote, found neither"
+            f"Monitor wrote, found {_instead(folder)}"
         )
     return loops
+
+
+def _instead(folder: Path) -> str:
+    sweeps = sorted(path.parent.as_posix() for path in folder.glob("*/config.json"))
+    return f"those of {len(sweeps)}: {', '.join(sweeps[:5])}" if sweeps else "neither"
 
 
 def family(folder: Path) -> str:
@@ -96,6 +102,7 @@ def _of_run(folder: Path, variant: str, num_tasks: float, seed: int) -> Place:
 
 def _of_lines(folder: Path, path: Path) -> Place:
     name = path.relative_to(folder).with_suffix("").as_posix()
+    name = os.fsencode(name).decode(errors="replace")  # the page is UTF-8, a file's name may not be
     return Place(name, own_lines=path)
 
 
@@ -106,4 +113,5 @@ def _ours(path: Path) -> bool:
             header: dict[str, Any] = parsed(file.readline(LONGEST)) or {}
     except OSError:
         return path.is_file()
-    return isinstance(header.get("format"), type(FORMAT)) and "pid" in header
+    of_sweep = path.name == NAME and ".resume" in path.parts
+    return isinstance(header.get("format"), type(FORMAT)) and "pid" in header and not of_sweep

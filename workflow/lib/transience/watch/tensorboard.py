@@ -6,10 +6,12 @@ is in envs/requirements-tensorboard.txt.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,13 @@ class Events:
     def __init__(self, folder: Path) -> None:
         """Take the folder; InputError if TensorBoard is missing, or another watch writes there."""
         self.module = _tensorboard()
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.lock = folder, (folder / LOCK).open("w")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.folder, self.lock, self.broken = folder, (folder / LOCK).open("w"), False
+        except OSError as error:
+            raise InputError(
+                f"--tensorboard: expected a folder to write to, found {folder}: {error.strerror}"
+            ) from None
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -43,9 +50,20 @@ class Events:
         self.runs: dict[str, _Curves] = {}
 
     def write(self, one: Watched) -> None:
-        """Bring the files of a run up to its course and its losses."""
-        if one.course is None or not len(one.course):
+        """Bring the files of a run up to its course and its losses.
+
+        Where that fails, as on a full disk, say so once and write none any more.
+        """
+        if self.broken or one.course is None or not len(one.course):
             return
+        try:
+            self._write(one)
+        except OSError as error:
+            self.broken = True
+            self.close()
+            print(f"{self.folder}: no more event files, {error.strerror}", file=sys.stderr)
+
+    def _write(self, one: Watched) -> None:
         self._bring(one.place.name, *_logged(one.course))
         steps, values = one.losses.columns()
         if len(steps):
@@ -56,7 +74,9 @@ class Events:
     def close(self) -> None:
         """End all files, and leave the folder to others."""
         for curves in self.runs.values():
-            curves.close()
+            with contextlib.suppress(OSError):
+                curves.close()
+        self.runs = {}
         self.lock.close()
 
     def _bring(
@@ -123,7 +143,8 @@ def _logged(course: Course) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarra
     fallback = np.append(times[known], times[known[-1]] if len(known) else time.time())
     for name in course.values:
         if name not in NOT_SHOWN:
-            columns[f"{'loss' if name.endswith('_loss') else 'training'}/{name}"] = course.column(
+            tag = name.encode(errors="replace").decode()  # half a character
+            columns[f"{'loss' if name.endswith('_loss') else 'training'}/{tag}"] = course.column(
                 name
             )
     return course.column("step"), fallback[index], columns

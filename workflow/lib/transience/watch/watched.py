@@ -48,6 +48,7 @@ class Watched:
             self.problem, changed = " ".join(str(error).split()), True
         if self.course is None:
             self.life, self.silence = life(None, 0.0), 0.0
+            self.phases, self.losses = np.zeros(0, int), Losses()  # of what is gone
             return changed
         self.problem = self.problem or self.course.problem
         self.silence = self.heard.seconds(self.course)
@@ -90,7 +91,7 @@ class Watched:
                 return Rows(place.tables / "checkpoints.safetensors"), self.course.step
             folder = self.follower.path.parent
             return Rows(folder / "checkpoints.partial"), min(saved_step(folder), self.course.step)
-        except (OSError, InputError, KeyError, ValueError):
+        except (OSError, InputError, LookupError, TypeError, ValueError):
             return None
 
     def _look(self) -> bool:

@@ -30,13 +30,17 @@ def name_of(one: Watched) -> str:
 
 def headline(runs: Sequence[Watched]) -> str:
     """How many are where: `3 of 26 run: 1 general, 2 leaving`."""
-    alive = [one for one in runs if one.life in ALIVE]
-    lives = Counter(one.life for one in runs)
+    alive = [one for one in runs if one.life in ALIVE and not one.problem]
+    lives = Counter("unreadable" if one.problem else one.life for one in runs)
     phases = Counter(one.phase or "no phase yet" for one in alive)
     order = [name for name in (*PHASES, "no phase yet") if phases[name]]
     going = ", ".join(f"{phases[name]} {name}" for name in order)
     first = f"{len(alive)} of {len(runs)} running" + (f": {going}" if going else "")
-    others = [name for name in ("waiting", *TROUBLES[:3], "stopped", "finished") if lives[name]]
+    others = [
+        name
+        for name in ("waiting", *TROUBLES[:3], "stopped", "unreadable", "finished")
+        if lives[name]
+    ]
     return "; ".join([first, *(f"{lives[name]} {name}" for name in others)])
 
 
@@ -44,6 +48,8 @@ def to_look_at(runs: Sequence[Watched]) -> list[str]:
     """What wants a look, in a line each: what went wrong, then what leaves its general phase."""
     wrong = [f"{name_of(one)}: {advice(one)}" for one in runs if one.life in TROUBLES]
     wrong += [one.problem for one in runs if one.problem and one.life not in TROUBLES]
+    quiet = [one for one in runs if not one.problem and one.life not in TROUBLES]
+    wrong += [f"{name_of(one)}: {damage}" for one in quiet if (damage := _of_damage(one))]
     leaving = [
         f"{name_of(one)}: leaving since step {one.since:,}."
         for one in runs
@@ -57,7 +63,7 @@ def to_look_at(runs: Sequence[Watched]) -> list[str]:
 def advice(one: Watched) -> str:
     """What a training's state means, and what can be done, in a sentence or three."""
     told = _of_life(one) if one.life not in ("running", "finished") else _of_phase(one)
-    return " ".join(filter(None, [told, _of_alarm(one), _of_clock(one)]))
+    return " ".join(filter(None, [told, _of_alarm(one), _of_clock(one), _of_damage(one)]))
 
 
 def _of_life(one: Watched) -> str:
@@ -80,7 +86,7 @@ def _of_life(one: Watched) -> str:
 
 def _of_phase(one: Watched) -> str:
     if not one.phase:
-        return "Its phase can't be told yet." if one.life == "running" else ""
+        return _of_no_phase(one) if one.life == "running" else ""
     begun = f"since step {one.since:,}"
     best, over = _best(one), one.life == "finished"
     return {
@@ -89,6 +95,14 @@ def _of_phase(one: Watched) -> str:
         "leaving": f"Leaving its general phase {begun}.{best}{'' if over else STOP}",
         "specialised": f"Specialised {begun}.{best}",
     }[one.phase]
+
+
+def _of_no_phase(one: Watched) -> str:
+    header = one.course.header
+    if one.place.own_lines and header.get("held_out") not in (names := header.get("losses") or []):
+        listed = ", ".join(names) or "none"
+        return f"No phases: its losses ({listed}) have no held-out one, {header.get('held_out')}."
+    return "Its phase can't be told yet."
 
 
 def _best(one: Watched) -> str:
@@ -120,6 +134,13 @@ def _of_clock(one: Watched) -> str:
     if ahead < AHEAD:
         return ""
     return f"The clock where it runs is {duration(ahead)} ahead of this one."
+
+
+def _of_damage(one: Watched) -> str:
+    """What of its files is of no use."""
+    lines = one.course.odd_lines if one.course else 0
+    told = f"{lines:,} of its lines are damaged, or of steps told before." if lines else ""
+    return " ".join(filter(None, [told, one.losses.problem]))
 
 
 def left(one: Watched) -> str:
