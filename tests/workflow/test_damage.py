@@ -58,7 +58,11 @@ def test_a_report_is_made_without_a_figure_that_fails(sweep):
     page = sweep.results / "report.html"
     whole, module = page.read_text(), "workflow/lib/transience/figures/subspace.py"
     right = (sweep.folder / module).read_text()
-    sweep.edit(module, "    grid = figure.subplots(2, 3)\n", '    raise ValueError("no ink")\n')
+    sweep.edit(
+        module,
+        "    variance, loadings, bends = figure.subplots(1, 3)\n",
+        '    raise ValueError("no ink")\n',
+    )
     run = sweep.watched()
     assert run.returncode == 1
     assert "FAILED  figure subspace" in run.stdout
