@@ -12,7 +12,8 @@ from transience.files.tables import RUN_KEYS, read_metadata
 class Metadata(TypedDict, total=False):
     """What every file carries, written by `command.provenance` (tables also their name).
 
-    A table of several runs has a list where they differ.
+    A table of several runs has a list where they differ. Trainings also say where they left another
+    one (`branch`), when their tasks wander (`drift`), and what alarm ended them (`stopped`).
     """
 
     experiment: str
@@ -26,9 +27,6 @@ class Metadata(TypedDict, total=False):
     device: str
     threads: int
     created: str  # ISO 8601, UTC
-    branch: dict[str, Any]  # of a training: the variant and the step from which it branches
-    drift: list[list[float]]  # of a training: when its tasks wander
-    stopped: dict[str, Any]  # of a training: the detector and the step of the alarm that ended it
 
 
 def check_runs(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
