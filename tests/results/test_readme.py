@@ -36,7 +36,7 @@ ELSEWHERE = [
     # the same sweep on an Intel Xeon (docs/limitations.md)
     "3.29 on another kind of processor", "with rises of 14 to 41 %",
     # definitions
-    "moving average over 5 checkpoints", "equation 8", "Equation 8",
+    "moving averages over 5 checkpoints", "equation 8", "Equation 8",
     # a table with the loss before training, which is not kept (docs/speed.md: four of six)
     "M = 4 in two.",
     # docs/llc.md and docs/llc_oracles.md
@@ -67,6 +67,7 @@ def sentences(tables, config) -> list[str]:
         *of_complexity(tables),
         *of_predictions(tables),
         *of_claims(tables),
+        *of_interventions(),
     ]
 
 
@@ -219,4 +220,19 @@ def of_claims(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     yield (
         f"Of {counts.sum()} claims, the paper's and ours, {counts['holds']} hold, "
         f"{counts['fails']} fail and {counts['not testable']} can't be tested."
+    )
+
+
+def of_interventions() -> Iterator[str]:
+    """A hundredth of new tasks, whenever it begins, in the first look."""
+    path = REFERENCE / "interventions/tables/interventions.parquet"
+    runs = read_table(path, "interventions")
+    few = runs[(runs["kind"] == "fresh_fraction") & (runs["value"] == 0.01)]
+    assert len(few) == 3 and runs["seed"].nunique() == 1 and few["num_tasks"].eq(8).all()
+    cost = 100 * (few["final_loss"] / few["control_final_loss"] - 1)
+    (untouched,) = few["control_final_ood_loss"].unique()
+    yield (
+        "In a first look (M = 8, one seed) new tasks in 1 of 100 sequences leave the OOD loss at "
+        f"{span(few['final_ood_loss'], '.2f')} instead of {untouched:.2f}, and cost {span(cost)} % "
+        "on the model's own tasks."
     )

@@ -11,8 +11,8 @@ from transience.figures.style import DiversityScale
 
 ROW = 0.17  # inches for a variant
 COLUMNS = {
-    "preserved": ("OOD loss preserved", "0: as the control ends, 1: as at its least"),
-    "gain": ("gain over stopping early", "OOD loss below the control's path"),
+    "preserved": ("OOD loss preserved", "0: control's end, 1: its least"),
+    "gain": ("gain over stopping early", "below the control's path"),
     "cost": ("cost on $q_M$", "loss on $q_M$ over the control's"),
 }
 MOST_ROWS = 60
