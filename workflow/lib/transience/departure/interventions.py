@@ -133,15 +133,16 @@ def described(
     active = [(phase, *span) for phase, span in spans if changes(phase, num_tasks)]
     kinds = list(dict.fromkeys(k for phase, _, _ in active for k in changes(phase, num_tasks)))
     decaying = dict.fromkeys(one.weight_decay_of for one, _, _ in active if one.weight_decay)
-    stopped = bool(settings.stop_when.detector) and stop < settings.last_step(start)
-    alarm = [stop - (settings.stop_when.cooldown_steps or 0)] if stopped else []
-    value = getattr(active[-1][0], kinds[0]) if len(kinds) == 1 and not stopped else math.nan
-    end = stop if stopped or not active else active[-1][2]
+    begins, end = [begin for _, begin, _ in active], active[-1][2] if active else stop
+    if settings.stop_when.detector and stop < settings.last_step(start):
+        kinds.append("stop_when")
+        begins, end = [*begins, stop - (settings.stop_when.cooldown_steps or 0)], stop
+    value = getattr(active[-1][0], kinds[0]) if active and len(kinds) == 1 else math.nan
     return {
-        "kind": "+".join([*kinds, *["stop_when"] * stopped]) or "none",
+        "kind": "+".join(kinds) or "none",
         "value": float(value),
         "weight_decay_of": "+".join(decaying),
-        "onset": min([*alarm, *[begin for _, begin, _ in active]], default=start),
+        "onset": min(begins, default=start),
         "release": float(end) if end < stop else math.nan,
     }
 

@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from transience.planning.configuration import Config, variant_settings
+from transience.settings import in_steps
+from transience.training import schedule
+from transience.training.settings import TrainingSettings
 
 OF_RUNS = ("train", "evaluate", "llc", "llc_curve", "indicators", "calibrate_llc")
 START = {"llc": 6.0, "llc_curve": 6.0, "calibrate_llc": 6.0}  # seconds before a job's work, else
@@ -49,38 +52,39 @@ class Work:
     calls: float
 
 
+def _maps(settings: Config) -> int:
+    """Rows of the matrices of a layer, each row as long as the model is wide."""
+    model = settings["model"]
+    return model["width"] * (3 + model["output_projection"]) + 2 * model["mlp_width"]
+
+
 def operations(settings: Config) -> float:
     """Floating-point operations of the matrix products of one sequence's gradient, about."""
     model, task = settings["model"], settings["task"]
-    width, tokens = model["width"], 2 * task["num_examples"]
-    maps = 3 * width + 2 * model["mlp_width"] + width * model["output_projection"]
-    of_token = model["num_layers"] * width * (maps + tokens) + width * (task["task_dimension"] + 1)
+    tokens, vocabulary = 2 * task["num_examples"], task["task_dimension"] + 1
+    of_token = model["width"] * (model["num_layers"] * (_maps(settings) + tokens) + vocabulary)
     return 3 * 2 * tokens * of_token
 
 
 def num_parameters(settings: Config) -> float:
-    """Parameters of the model, but for biases and norms."""
+    """Parameters of the model, but for biases and norms: to count these takes PyTorch."""
     model, task = settings["model"], settings["task"]
-    width, vocabulary = model["width"], task["task_dimension"] + 1
-    maps = 3 * width + 2 * model["mlp_width"] + width * model["output_projection"]
-    return width * (model["num_layers"] * maps + 2 * vocabulary + 2 * task["num_examples"])
+    ends = 2 * (task["task_dimension"] + 1) + 2 * task["num_examples"]
+    return model["width"] * (model["num_layers"] * _maps(settings) + ends)
 
 
 def steps(settings: Config) -> float:
     """Optimiser steps of a training; a branch at t_crit or departure is taken to begin half-way."""
-    training, branch = settings["training"], settings["training"]["branch"] or {}
-    if branch.get("num_steps"):
-        return branch["num_steps"]
-    begin = branch.get("step", 0)
-    begin = 0.5 if isinstance(begin, str) else begin
-    share = begin if 0 < begin < 1 else begin / training["num_steps"]
-    return training["num_steps"] * max(0.0, 1 - share)
+    training = TrainingSettings(**settings["training"])
+    begin = training.branch.step
+    start = in_steps(0.5 if isinstance(begin, str) else begin, training.num_steps)
+    return training.last_step(start) - start
 
 
-def num_checkpoints(settings: Config) -> float:
-    """Checkpoints of a run, of both schedules."""
-    kept = settings["checkpoints"]
-    return settings["training"]["num_steps"] / kept["linear_every"] + kept["logarithmic_count"]
+def num_checkpoints(settings: Config) -> int:
+    """Checkpoints of a run that is no branch."""
+    kept, num_steps = settings["checkpoints"], settings["training"]["num_steps"]
+    return schedule.num_checkpoints(num_steps, kept["linear_every"], kept["logarithmic_count"])
 
 
 def work(rule: str, settings: Config) -> Work:
@@ -125,11 +129,9 @@ def cost(rule: str, settings: Config | None, rates: dict[str, float], device: st
     )
     memory = 5e8 + 30 * size
     saved, states = num_checkpoints(settings), settings["checkpoints"]["states"]
+    num_states = saved if "all" in states else len(states)  # a state has both moments of Adam
     probe = 4 * settings["probe"]["num_sequences"] * settings["task"]["num_examples"]
-    kept = {
-        "train": saved * size * (3 if "all" in states else 1) + 2 * len(states) * size,
-        "evaluate": saved * probe,
-    }
+    kept = {"train": (saved + 2 * num_states) * size, "evaluate": saved * probe}
     return Cost(seconds, kept.get(rule, 0.0), memory)
 
 
@@ -183,15 +185,11 @@ def _times(seconds: Counter[str], at_once: int, device: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two digits of seconds, minutes or hours."""
-    for size, unit in ((3600, "h"), (60, "min"), (1, "s")):
-        if seconds >= 1.5 * size or size == 1:
-            return (
-                f"{seconds / size:.2g} {unit}"
-                if seconds < 99.5 * size
-                else f"{seconds / size:.0f} {unit}"
-            )
-    raise AssertionError
+    """Two digits, as there is no more in an estimate: `80 s`, `1.7 min`, `250 h`."""
+    units = ((3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next(one for one in units if seconds >= 1.5 * one[0] or one[0] == 1)
+    count = seconds / size
+    return f"{count:.0f} {unit}" if count >= 99.5 else f"{count:.2g} {unit}"
 
 
 def measured(results: Path) -> dict[str, float]:
