@@ -1,58 +1,23 @@
 """The report of the smoke sweep as a reader meets it: opened offline in Chromium, and used."""
 
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from browsing import CONTRASTS, PHONE, WIDE, needs_chromium
 from made_up import made_up_sweep, side_by_side
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from transience.files.selections import mean_over_positions
 from transience.files.tables import read_table
 from transience.planning.configuration import completed
 from transience.report.page import render
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
-CONTRASTS = """() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => channels(colour).slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    const colour = element ? getComputedStyle(element).backgroundColor
-      : getComputedStyle(document.body).backgroundColor;
-    return channels(colour)[3] === 0 ? behind(element.parentElement) : colour;
-  };
-  const written = [...document.body.querySelectorAll("*")].filter((element) =>
-    element.checkVisibility() && [...element.childNodes].some((node) =>
-      node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
-  return written.map((element) => {
-    const style = getComputedStyle(element);
-    const text = element.matches("svg *") ? style.fill : style.color;
-    const [low, high] = [luminance(text), luminance(behind(element))].sort((a, b) => a - b);
-    return [element.outerHTML.slice(0, 80), (high + 0.05) / (low + 0.05)];
-  });
-}"""
-
 Open = Callable[..., Page]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open a page in")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,28 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browsing import CONTRASTS, PHONE, WIDE, needs_chromium
+from playwright.sync_api import Browser, Page, expect
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
 RUN = "baseline/M4_seed0"
 PLACE = "results/smoke/runs/baseline/M4_seed0"
 ONE_RUN = [("num_tasks: [1, 4, inf]", "num_tasks: [4]"), ("seeds: [0, 1]", "seeds: [0]")]
 PATIENCE = 300_000  # ms: other tests may keep the machine busy
-
-needs_it = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open a page in")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @contextlib.contextmanager
@@ -82,7 +66,7 @@ def lines(project: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@needs_it
+@needs_chromium
 def test_a_sweep_is_seen_to_run_to_be_killed_and_to_go_on(project, browser) -> None:
     for old, new in [
         *ONE_RUN,
@@ -122,7 +106,7 @@ def test_a_sweep_is_seen_to_run_to_be_killed_and_to_go_on(project, browser) -> N
         watcher.communicate()
 
 
-@needs_it
+@needs_chromium
 def test_a_watch_ends_with_the_sweep(project, browser) -> None:
     for old, new in ONE_RUN:
         project.edit("config/smoke.yaml", old, new)
@@ -152,7 +136,7 @@ def page_of_finished(finished: Any, tmp_path_factory: pytest.TempPathFactory) ->
     return out / "watch.html"
 
 
-@needs_it
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_a_finished_sweep_can_be_read_anywhere(browser, page_of_finished, viewport, scheme) -> None:
@@ -174,7 +158,7 @@ def test_a_finished_sweep_can_be_read_anywhere(browser, page_of_finished, viewpo
         assert [found for found in contrasts if found[1] < 4.5] == []
 
 
-@needs_it
+@needs_chromium
 def test_the_axis_and_the_place_are_kept_over_a_reload(browser, page_of_finished) -> None:
     with opened(browser, page_of_finished) as page:
         path = page.locator(".run path.own:not(.constant)").first
@@ -189,7 +173,7 @@ def test_the_axis_and_the_place_are_kept_over_a_reload(browser, page_of_finished
         assert page.get_by_label("linear in steps").is_checked()
 
 
-@needs_it
+@needs_chromium
 def test_a_page_that_nobody_writes_any_more_says_so(browser, page_of_finished, tmp_path) -> None:
     text = page_of_finished.read_text()
     old = re.sub(r'"written":[\d.]+,"live":false', '"written":1000,"live":true', text)
@@ -199,7 +183,7 @@ def test_a_page_that_nobody_writes_any_more_says_so(browser, page_of_finished, t
         assert page.get_by_text("This page is no longer written anew").is_visible()
 
 
-@needs_it
+@needs_chromium
 def test_without_scripts_the_table_is_there(browser, page_of_finished) -> None:
     with opened(browser, page_of_finished, java_script_enabled=False) as page:
         assert page.locator("table.numbers tbody tr").count() == 6
@@ -222,25 +206,3 @@ def test_a_watch_changes_nothing_for_verify_and_snakemake(sweep) -> None:
     assert (sweep.results / "watch/watch.html").is_file()
     assert before and verified(sweep) == before
     assert sweep.planned() == {}
-
-
-CONTRASTS = """() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => channels(colour).slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    const colour = element ? getComputedStyle(element).backgroundColor
-      : getComputedStyle(document.body).backgroundColor;
-    return channels(colour)[3] === 0 ? behind(element.parentElement) : colour;
-  };
-  const written = [...document.body.querySelectorAll("*")].filter((element) =>
-    element.checkVisibility() && [...element.childNodes].some((node) =>
-      node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
-  return written.map((element) => {
-    const style = getComputedStyle(element);
-    const text = element.matches("svg *") ? style.fill : style.color;
-    const [low, high] = [luminance(text), luminance(behind(element))].sort((a, b) => a - b);
-    return [element.outerHTML.slice(0, 80), (high + 0.05) / (low + 0.05)];
-  });
-}"""
