@@ -10,7 +10,8 @@ Parts, each in a process of its own, so that what breaks one leaves the next one
 - *speed*: a step in each precision, and its share of the measured rates of a large product and copy
 - *profile*: the kernels of bf16 steps by kind, and the time between them
 - *run*: training, evaluation, LLC, indicators, LLC curve and tables of runs of
-  config/paper_subset.yaml, by the workflow's commands and without Snakemake
+  config/paper_subset.yaml, by the workflow's commands and without Snakemake; with ``--size short``
+  those of config/paper_short.yaml, of which all eight M take ten minutes
 
 What is found goes to ``--out``, a few MiB: ``verdict.md`` is the page to read, ``verdict.json`` has
 it whole. Checkpoints and states go to ``--scratch``. The same call again does what is left to be
@@ -70,7 +71,7 @@ def main() -> None:
     end = time.time() + 60 * flags.minutes - FOR_THE_VERDICT
     plan = Plan(
         flags.size, flags.device, tuple(flags.num_tasks), flags.steps,
-        flags.out.resolve(), flags.scratch.resolve(), flags.until or end,
+        flags.out.resolve(), flags.scratch.resolve(), flags.until or end, flags.side_by_side,
     )  # fmt: skip
     if flags.inside:
         inside(plan, flags.inside)
@@ -96,6 +97,7 @@ def read_flags() -> argparse.Namespace:
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     add("--num-tasks", nargs="+", default=["64"], metavar="M", help="runs, in this order")
     add("--steps", type=int, help="of a training, for a shorter one under another name")
+    add("--side-by-side", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
     add("--again", action="store_true", help="finished parts too, but for runs that are there")
     add("--size", choices=SIZES, default="paper", help="tiny: of config/smoke.yaml, for tests")
     add("--device", choices=("cuda", "cpu"), default="cuda")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 # Configurations of a size, each over the one before; the first one's model is checked and timed.
-SIZES = {"paper": ("paper.yaml", "paper_subset.yaml"), "tiny": ("smoke.yaml",)}
+SUBSET = ("paper.yaml", "paper_subset.yaml")
+SIZES = {"paper": SUBSET, "short": (*SUBSET, "paper_short.yaml"), "tiny": ("smoke.yaml",)}
 NEEDS_GPU = "needs a GPU"
 
 
@@ -26,6 +28,7 @@ class Plan:
     out: Path  # small files, to keep
     scratch: Path  # checkpoints, states and all else that is large
     deadline: float  # of the call, in seconds of time.time
+    side_by_side: int = 1  # runs at a time
 
     @property
     def on_gpu(self) -> bool:
@@ -41,12 +44,15 @@ class Plan:
 
 
 class Record:
-    """What one part has found, in a file that is written again at every finding."""
+    """What one part has found, in a file that is written again at every finding.
+
+    Threads may share it.
+    """
 
     def __init__(self, plan: Plan, part: str) -> None:
         """Read what an earlier call left."""
         self.part, self.path = part, plan.out / "parts" / f"{part}.json"
-        self.asked = plan.asked(part)
+        self.asked, self.lock = plan.asked(part), threading.Lock()
         self.found: dict[str, Any] = {}
         if self.path.exists():
             self.found = json.loads(self.path.read_text())
@@ -116,7 +122,8 @@ class Record:
 
     def _write(self) -> None:
         """In one go, as a call may be killed at any time."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".new")
-        temporary.write_text(json.dumps(self.found, indent=1))
-        os.replace(temporary, self.path)
+        with self.lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(".new")
+            temporary.write_text(json.dumps(self.found, indent=1))
+            os.replace(temporary, self.path)

@@ -5,7 +5,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,16 +51,22 @@ class OutOfTimeError(Exception):
 
 
 def run(plan: Plan, record: Record) -> None:
-    """Take every M through all stages in turn, and make the tables of those that are through."""
+    """Take every M through all stages, and make the tables of those that are through."""
     config = configuration(plan, plan.steps)
     write_configuration(plan, config)
     every = {f"M={num_tasks}": OneRun(plan, config, num_tasks) for num_tasks in plan.num_tasks}
-    try:
-        for name, one in every.items():
-            take_through(one, name, record)
+    of_tables = threading.Lock()
+
+    def follow(name: str) -> None:
+        take_through(every[name], name, record)
+        with of_tables:
             through = [one for one in every.values() if one.through()]
-            if one in through and tables_are_old(through):
+            if every[name] in through and tables_are_old(through):
                 attempt("tables", table_jobs(through), record)
+
+    try:
+        with ThreadPoolExecutor(plan.side_by_side) as pool:
+            list(pool.map(follow, every))
         record.finish()
     except OutOfTimeError as error:
         record.note(f"{error}: the call is over; the next one goes on from there")
