@@ -5,6 +5,7 @@ import itertools
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -27,3 +28,14 @@ def overlapping(shown: list[Text]) -> list[tuple[str, str]]:
     boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
     pairs = itertools.combinations(boxes, 2)
     return [(a, b) for (a, one), (b, two) in pairs if one.padded(-1).overlaps(two.padded(-1))]
+
+
+def cut_off(figure: Figure, shown: list[Text]) -> list[str]:
+    """Texts that reach beyond the figure, by more than half a pixel."""
+    page = figure.bbox.padded(0.5)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    return [text for text, box in boxes if not _within(box, page)]
+
+
+def _within(box: Bbox, page: Bbox) -> bool:
+    return page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1

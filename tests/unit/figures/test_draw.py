@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from legible import overlapping, texts
+from legible import cut_off, overlapping, texts
 from made_up import FEW, PAPER, made_up_sweep, side_by_side, without_components
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.transforms import Bbox
 
 from transience.figures import draw as draw_module
 from transience.figures.captions import captions
@@ -29,13 +28,7 @@ def test_every_figure_is_drawn_and_legible(name: str, num_tasks: list, num_seeds
     shown = texts(figure)
     assert min(text.get_fontsize() for text in shown) >= 7
     assert overlapping(shown) == []
-    page = figure.bbox.padded(0.5)
-    outside = [t.get_text() for t in shown if not _within(t.get_window_extent(), page)]
-    assert outside == []
-
-
-def _within(box: Bbox, page: Bbox) -> bool:
-    return page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
+    assert cut_off(figure, shown) == []
 
 
 @pytest.mark.parametrize("name", ["figure1", "loss_by_distribution", "distances", "loss_and_llc"])
@@ -66,6 +59,7 @@ def test_a_panel_without_data_says_why(name: str, odd: str) -> None:
         assert len(notes) <= 1
     assert not [text for text in shown if "nan" in text.get_text()]
     assert overlapping(shown) == []
+    assert cut_off(figure, shown) == []
 
 
 def _shows_numbers(axes: Axes) -> bool:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from legible import texts
+from legible import cut_off, texts
 from made_up import FEW, made_up_sweep
 from matplotlib.colors import to_rgb
 
@@ -13,7 +13,9 @@ from transience.figures.draw import draw
 
 def test_flagged_and_missing_llc_are_marked() -> None:
     tables = made_up_sweep([1.0, 4.0, 64.0, math.inf], 2, diverged=[4.0])
-    _, axes = draw("loss_and_llc", tables).axes
+    figure = draw("loss_and_llc", tables)
+    assert cut_off(figure, texts(figure)) == []  # of seven entries of its key
+    _, axes = figure.axes
     papers, _, filled, flagged = (container.lines[0] for container in axes.containers)
     assert filled.get_ydata().tolist() == pytest.approx([48.7, 51.7], abs=0.1)  # M = 1
     assert papers.get_ydata().tolist() == pytest.approx([42.7, 45.7], abs=0.1)  # 6 lower

@@ -18,7 +18,7 @@ from transience.training.cuda_graph import WARM_UP, Replayed
 from transience.training.phases import Segment, learning_rate
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
-from transience.training.step import ISOLATED, Step, loss_and_gradient
+from transience.training.step import INDUCTOR, ISOLATED, Step, loss_and_gradient
 from transience.training.train import train
 
 RUN = small_run(seed=0, output_projection=True)
@@ -154,6 +154,12 @@ def test_a_wrong_gradient_is_found_before_a_training_begins():
     step, _ = a_step()
     with pytest.raises(InputError, match=r"wrong gradient: in float32 expected"):
         step.compile(backend=wrong_compiler)
+
+
+def test_the_compiler_knows_what_it_is_told():
+    """Above all not to do what leaves gradients of norms unwritten."""
+    assert INDUCTOR["triton.mix_order_reduction"] is False
+    assert INDUCTOR.keys() <= set(torch._inductor.list_options())
 
 
 def no_compiler(graph, inputs):

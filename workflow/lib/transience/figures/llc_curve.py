@@ -14,6 +14,7 @@ from transience.figures.style import DiversityScale
 
 METHODS = {"quadrature": "quadrature", "sgld": "SGLD"}
 USUAL, FAR = 0.9, 3.0  # a quantile of ratios, and how far above it one is left out of the panel
+DECADE = 10.0  # below it an axis of powers of ten has next to no labels, or crowded ones
 RUN = ["num_tasks", "seed", "h_star"]
 
 
@@ -66,6 +67,7 @@ def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str)
             markersize=2.0, elinewidth=0.5, alpha=0.7,
         )  # fmt: skip
     if ratios.empty:
+        axes.set(xticks=[], yticks=[])
         style.nothing_to_show(axes, none)
         return
     axes.axhline(1, color=style.MUTED, linewidth=0.7, linestyle=":")
@@ -74,6 +76,8 @@ def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str)
     axes.set_xlim(least / 1.4, greatest * 1.4)
     if math.isclose(least, greatest):
         axes.set_xlim(least / 3, greatest * 3)
+    if greatest / least < DECADE:
+        style.plain_log_axis(axes, "x")
     axes.set_xlabel("h* = γ/nβ (label²/weight²)")
     _limit(axes, ratios["value"])
 

@@ -203,8 +203,14 @@ def diversity_key(figure: Figure, scale: DiversityScale) -> Legend | None:
 
 
 def marker_key(figure: Figure, *handles: Line2D) -> Legend:
-    """Key of markers and reference lines, below all panels."""
-    return figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    """Key of markers and reference lines, below all panels, in as many rows as its width takes."""
+    for rows in range(1, len(handles) + 1):
+        columns = math.ceil(len(handles) / rows)
+        key = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        if columns == 1 or key.get_window_extent().width <= figure.bbox.width:
+            break
+        key.remove()
+    return key
 
 
 def marker(shape: str, label: str, **overrides: Any) -> Line2D:
