@@ -11,7 +11,7 @@ Parts, each in a process of its own, so that what breaks one leaves the next one
 - *profile*: the kernels of bf16 steps by kind, and the time between them
 - *run*: training, evaluation, LLC, indicators, LLC curve and tables of runs of
   config/paper_subset.yaml, by the workflow's commands and without Snakemake; with ``--size short``
-  those of config/paper_short.yaml, of which all eight M take ten minutes
+  those of config/paper_short.yaml, of which seven M took ten minutes, three at a time
 
 What is found goes to ``--out``, a few MiB: ``verdict.md`` is the page to read, ``verdict.json`` has
 it whole. Checkpoints and states go to ``--scratch``. The same call again does what is left to be
@@ -36,6 +36,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -93,17 +94,35 @@ def read_flags() -> argparse.Namespace:
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder of what is found")
     add("--scratch", type=Path, required=True, help="folder of checkpoints and states")
-    add("--minutes", type=float, default=9.0, help="of this call (default: 9)")
+    add("--minutes", type=positive(float), default=9.0, help="of this call (default: 9)")
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     add("--num-tasks", nargs="+", default=["64"], metavar="M", help="runs, in this order")
-    add("--steps", type=int, help="of a training, for a shorter one under another name")
-    add("--side-by-side", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
+    add("--steps", type=positive(int), help="of a training, for a shorter one under another name")
+    add(
+        "--side-by-side",
+        type=positive(int),
+        default=1,
+        metavar="N",
+        help="runs at a time (default: 1)",
+    )
     add("--again", action="store_true", help="finished parts too, but for runs that are there")
     add("--size", choices=SIZES, default="paper", help="tiny: of config/smoke.yaml, for tests")
     add("--device", choices=("cuda", "cpu"), default="cuda")
     add("--inside", choices=PARTS, help=argparse.SUPPRESS)  # do this part, in this process
     add("--until", type=float, help=argparse.SUPPRESS)  # in seconds of time.time
     return parser.parse_args()
+
+
+def positive(kind: type) -> Callable[[str], float]:
+    """A type of a flag: a number above 0."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+        return value
+
+    return number
 
 
 def launch(plan: Plan, part: str, limit: float) -> None:

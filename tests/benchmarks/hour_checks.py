@@ -1,5 +1,6 @@
 """Whether a device computes what it should: gradients, replayed steps, a training resumed."""
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -20,7 +21,12 @@ from transience.problem.tasks import SequenceSampler
 from transience.run import Run
 from transience.training.cuda_graph import Replayed
 from transience.training.phases import Segment, learning_rate
-from transience.training.self_check import in_float64, relative_error
+from transience.training.self_check import (
+    OF_A_BLOCK,
+    errors_of_blocks,
+    in_float64,
+    relative_error,
+)
 from transience.training.settings import TrainingSettings
 from transience.training.state import TrainingState
 from transience.training.step import Step, loss_and_gradient
@@ -105,12 +111,14 @@ def check_gradient(case: Case, step: Step, precision: str, when: str, record: Re
     step.batches.seed(*stream)
     exact = in_float64(case.run.architecture, step.vector, *step.batches.draw())
     of_losses, of_gradient = map(relative_error, (step.losses, step.vector.grad), exact)
-    limit = LIMITS[precision]
+    blocks = errors_of_blocks(step.vector.grad, exact[1], case.run.architecture)
+    worst = max(blocks, key=lambda name: (math.isnan(blocks[name]), blocks[name]))
+    limit, of_a_block = LIMITS[precision], OF_A_BLOCK[precision]
     record.check(
         f"gradient, {precision}, {when}",
-        f"{of_gradient:.1e} (losses {of_losses:.1e})",
+        f"{of_gradient:.1e} (losses {of_losses:.1e}; at most {blocks[worst]:.1e}, {worst})",
         f"{limit:.0e}",
-        max(of_losses, of_gradient) <= limit,
+        of_losses <= limit and of_gradient <= limit and blocks[worst] <= of_a_block,
     )
 
 

@@ -68,33 +68,33 @@ class Record:
     def begin(self) -> None:
         """Forget what an earlier call has found, but not how long that took."""
         seconds = self.found["seconds"] if self.of_this_plan else {}
-        self.found = {"asked": self.asked, "finished": False, "checks": [], "measured": {}}
-        self.found |= {"seconds": seconds, "failures": [], "notes": []}
-        self._write()
+        with self._changed():
+            self.found = {"asked": self.asked, "finished": False, "checks": [], "measured": {}}
+            self.found |= {"seconds": seconds, "failures": [], "notes": []}
 
     def check(self, name: str, found: object, limit: object, verdict: bool | None) -> None:
         """Add a check; a verdict of None: it needs a GPU."""
         word = {True: "OK", False: "FAILED", None: NEEDS_GPU}[verdict]
         print(f"{self.part}: {name}: {found} (limit {limit}) {word}", flush=True)
-        self.found["checks"].append([name, found, limit, word])
-        self._write()
+        with self._changed():
+            self.found["checks"].append([name, found, limit, word])
 
     def measure(self, name: str, value: Any) -> None:
         """Add a number, or a table of numbers."""
-        self.found["measured"][name] = value
-        self._write()
+        with self._changed():
+            self.found["measured"][name] = value
 
     def fail(self, text: str) -> None:
         """Add what went wrong: a traceback, or the last line of a log."""
         print(f"{self.part}: {text}", flush=True)
-        self.found["failures"].append(text)
-        self._write()
+        with self._changed():
+            self.found["failures"].append(text)
 
     def note(self, text: str) -> None:
         """Add what a reader must know."""
         print(f"{self.part}: {text}", flush=True)
-        self.found["notes"].append(text)
-        self._write()
+        with self._changed():
+            self.found["notes"].append(text)
 
     def guard(self, work: Callable[[], None]) -> None:
         """Do some work; if it fails, say how and go on."""
@@ -105,8 +105,8 @@ class Record:
 
     def finish(self) -> None:
         """Say that nothing is left to be done, unless something has failed."""
-        self.found["finished"] = not self.found["failures"]
-        self._write()
+        with self._changed():
+            self.found["finished"] = not self.found["failures"]
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -116,13 +116,15 @@ class Record:
         try:
             yield
         finally:
-            seconds = self.found["seconds"]
-            seconds[name] = seconds.get(name, 0.0) + time.time() - started
-            self._write()
+            with self._changed():
+                seconds = self.found["seconds"]
+                seconds[name] = seconds.get(name, 0.0) + time.time() - started
 
-    def _write(self) -> None:
-        """In one go, as a call may be killed at any time."""
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Alone while it changes; then written, in one go, as a call may be killed at any time."""
         with self.lock:
+            yield
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.path.with_suffix(".new")
             temporary.write_text(json.dumps(self.found, indent=1))

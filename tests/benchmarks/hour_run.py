@@ -1,4 +1,4 @@
-"""Runs of a sweep by the workflow's own commands, one after another, as far as the time goes."""
+"""Runs of a sweep by the workflow's own commands, some at a time, as far as the time goes."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +56,25 @@ def run(plan: Plan, record: Record) -> None:
     config = configuration(plan, plan.steps)
     write_configuration(plan, config)
     every = {f"M={num_tasks}": OneRun(plan, config, num_tasks) for num_tasks in plan.num_tasks}
-    of_tables = threading.Lock()
+    of_tables, out_of_time = threading.Lock(), []
 
     def follow(name: str) -> None:
-        take_through(every[name], name, record)
-        with of_tables:
-            through = [one for one in every.values() if one.through()]
-            if every[name] in through and tables_are_old(through):
-                attempt("tables", table_jobs(through), record)
+        try:
+            take_through(every[name], name, record)
+            with of_tables:
+                through = [one for one in every.values() if one.through()]
+                if every[name] in through and tables_are_old(through):
+                    attempt("tables", table_jobs(through), record)
+        except OutOfTimeError as error:
+            out_of_time.append(str(error))
 
-    try:
-        with ThreadPoolExecutor(plan.side_by_side) as pool:
-            list(pool.map(follow, every))
+    with ThreadPoolExecutor(plan.side_by_side) as pool:
+        list(pool.map(lambda name: record.guard(partial(follow, name)), every))
+    if out_of_time:
+        told = "; ".join(dict.fromkeys(out_of_time))
+        record.note(f"{told}: the call is over; the next one goes on from there")
+    else:
         record.finish()
-    except OutOfTimeError as error:
-        record.note(f"{error}: the call is over; the next one goes on from there")
     for name, one in every.items():
         record.measure(name, summary(one))
 
@@ -282,10 +287,14 @@ def table(through: list[OneRun], name: str) -> Path:
 
 
 def tables_are_old(through: list[OneRun]) -> bool:
-    """Whether a run has got through since the last of the tables was made."""
+    """Whether the last of the tables is missing, lacks a run or is older than one."""
     last = table(through, "transient_ridge")
+    if not last.exists():
+        return True
+    there = set(read_table(last, "transient_ridge")["num_tasks"])
     newest = max(one.file("llc_curve").stat().st_mtime for one in through)
-    return not last.exists() or last.stat().st_mtime < newest
+    expected = {parse_num_tasks(one.num_tasks) for one in through}
+    return there != expected or last.stat().st_mtime < newest
 
 
 # What a run gave

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from transience.departure.transient_ridge import RISE
 from transience.files.tables import read_table
@@ -68,6 +69,7 @@ def sentences(tables, config) -> list[str]:
         *of_predictions(tables),
         *of_claims(tables),
         *of_interventions(),
+        *of_the_papers_size(),
     ]
 
 
@@ -236,3 +238,26 @@ def of_interventions() -> Iterator[str]:
         f"{span(few['final_ood_loss'], '.2f')} instead of {untouched:.2f}, and cost {span(cost)} % "
         "on the model's own tasks."
     )
+
+
+def of_the_papers_size() -> Iterator[str]:
+    """Seven M of the paper's model, for part of its steps."""
+    folder = REFERENCE / "paper-short"
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert settings["task"]["task_dimension"] == 8 and settings["sweep"]["seeds"] == [0]
+    papers = settings_of_the_paper()
+    steps = [one["training"]["num_steps"] for one in (settings, papers)]
+    yield f"One seed, {steps[0]:,} of {steps[1]:,} steps."
+    runs = read_table(folder / "tables/transient_ridge.parquet", "transient_ridge")
+    transient = transient_in_all_seeds(runs)
+    rise = 100 * (runs[runs["transient"]]["rise"] - 1)
+    yield (
+        f"At the paper's size the OOD loss of M = {listed(transient)} falls and then rises by "
+        f"{span(rise)} %."
+    )
+    least = runs[runs["transient"]]["least_ood_loss"] / runs[runs["transient"]]["ridge_ood_loss"]
+    yield f"At its least it is {span(least, '.1f')} times that of ridge"
+
+
+def settings_of_the_paper() -> dict:
+    return yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """The first hour on a GPU, rehearsed on a CPU."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import hour_run
 import hour_steps
 import hour_verdict
+import pandas as pd
 import pytest
 from hour_record import NEEDS_GPU, Plan, Record
 from hour_run import OneRun, OutOfTimeError, configuration
@@ -94,6 +96,13 @@ def test_packages_that_are_missing_are_named(tmp_path):
     assert found.stderr.strip().endswith("found no pyarrow, pydantic")
 
 
+@pytest.mark.parametrize("flag", ["--minutes", "--steps", "--side-by-side"])
+def test_nothing_at_all_is_no_number_of_anything(tmp_path, flag):
+    found = call(tmp_path, "--device", "cpu", flag, "0")
+    assert found.returncode == 2
+    assert f"argument {flag}: expected a number above 0, found 0" in found.stderr
+
+
 @pytest.fixture
 def plan(tmp_path):
     """A tiny plan that has a minute."""
@@ -152,6 +161,65 @@ def test_the_configuration_is_that_of_the_sweep(plan):
         50,
         500,
     )
+
+
+def test_runs_side_by_side_are_all_taken_through_and_summed_up(plan, monkeypatch):
+    """Stages of one run stay in order; the tables are made by one at a time."""
+    together = dataclasses.replace(plan, num_tasks=("1", "4", "8", "inf"), side_by_side=3)
+    made, running, at_once = [], set(), []
+
+    def make(job):
+        name = job.flags.get("num_tasks", "tables")
+        assert name not in running
+        running.add(name)
+        at_once.append(len(running))
+        time.sleep(0.05)
+        made.append((name, job.module))
+        for stage in hour_run.STAGES.values():
+            for path in (job.flags[output] for output in stage[1] if output in job.flags):
+                if job.module == stage[0]:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+        running.remove(name)
+
+    monkeypatch.setattr(hour_run.Job, "make", make)
+    monkeypatch.setattr(hour_run, "summary", lambda one: {})
+    monkeypatch.setattr(hour_run, "tables_are_old", lambda through: True)
+    record = begun(together, "run")
+    hour_run.run(together, record)
+    assert record.found["finished"] and not record.found["failures"]
+    stages = [module for module, _ in hour_run.STAGES.values()]
+    for num_tasks in together.num_tasks:
+        assert [module for name, module in made if name == num_tasks] == stages
+    assert 1 < max(at_once) <= 3
+
+
+def test_tables_are_old_without_a_run_that_got_through_meanwhile(plan, monkeypatch):
+    monkeypatch.setattr(hour_run, "read_table", lambda path, name: pd.read_parquet(path))
+    every = [OneRun(plan, configuration(plan), num_tasks) for num_tasks in plan.num_tasks]
+    for one in every:
+        one.file("llc_curve").parent.mkdir(parents=True)
+        one.file("llc_curve").touch()
+    assert hour_run.tables_are_old(every[:1])
+    last = hour_run.table(every, "transient_ridge")
+    last.parent.mkdir(parents=True)
+    pd.DataFrame({"num_tasks": [4.0]}).to_parquet(last)  # later than both runs
+    assert not hour_run.tables_are_old(every[:1])
+    assert hour_run.tables_are_old(every)
+
+
+def test_what_breaks_in_one_run_does_not_hide_what_another_says(plan, monkeypatch):
+    def take_through(one, name, record):
+        if one.num_tasks == "4":
+            raise ValueError("no such table")
+        raise OutOfTimeError("stopped at step 7")
+
+    monkeypatch.setattr(hour_run, "take_through", take_through)
+    record = begun(plan, "run")
+    hour_run.run(plan, record)
+    assert "ValueError: no such table" in record.found["failures"][0]
+    assert record.found["notes"][0].startswith("stopped at step 7: the call is over")
+    assert not record.found["finished"] and list(record.found["measured"]) == ["M=4", "M=inf"]
 
 
 def test_rules_say_what_a_module_reads():

@@ -57,6 +57,8 @@ def test_architectures_are_planned_as_variants(project):
 def test_a_subset_of_the_paper_goes_on_top_of_it(project):
     files = ("config/paper.yaml", "config/paper_subset.yaml")
     assert project.planned(config=files) == with_runs(8)
+    files = (*files, "config/paper_short.yaml")
+    assert project.planned(config=files) == with_runs(8)
 
 
 def test_all_precisions_are_planned(project):

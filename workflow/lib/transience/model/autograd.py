@@ -31,8 +31,7 @@ Tensors = dict[str, torch.Tensor]
 
 TILE = 128  # tokens that share a tile of attention
 # Of those that take a mask, the fastest first: on a GPU cuDNN's in bfloat16, products and softmax
-# in float32. With PyTorch's memory-efficient one gradients were wrong there in float32, by 0.7 of
-# their norm or NaN, where losses were right (torch 2.11, H200; compare pytorch issue 178251)
+# in float32. PyTorch's memory-efficient one was slower in bfloat16 (torch 2.11, H200).
 BACKENDS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 
 

@@ -14,7 +14,8 @@ from transience.model.transformer import Architecture, sequence_losses, unflatte
 # would not do: rounded weights are other weights, to which a loss may have become sensitive.
 LIMITS = {"float32": 1e-3, "tf32": 0.05, "bf16": 0.1}
 # The same for each block of parameters, such as the weights of a norm. Rounding does 1e-6, 0.014
-# and 0.09 (models of smoke, default and paper, on a CPU); a gradient that was not written does 1.
+# and 0.09 (models of smoke, default and paper, on a CPU); a gradient that was not written does 1,
+# unless the block is a small one.
 OF_A_BLOCK = {"float32": 1e-2, "tf32": 0.2, "bf16": 0.5}
 SMALL = 1e-3  # of the norm of the whole: rounding may be all that a smaller block has
 PIECE = 128  # sequences whose gradient in float64 takes little memory
