@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from small import MODEL, TASK, TRAINING
+from small import MODEL, TASK, TRAINING, small_run
 
 from transience.files.checkpoints import CheckpointReader
 from transience.files.tables import read_table, write_table
+from transience.model.loss_and_gradient import LossAndGradient
+from transience.problem.drift import Drift
 
 LIBRARY = Path(__file__).parents[3] / "workflow" / "lib"
 SETTINGS = {"experiment": "test", "task": TASK, "model": MODEL}
@@ -94,6 +96,34 @@ def test_one_that_changes_something_leaves_it_there(folder):
     parent, other = (rows(folder / f"{one}.checkpoints") for one in ("parent", "fresh"))
     assert other.keys() == parent.keys() | {25}
     assert all(torch.equal(parent[at], other[at]) == (at <= 20) for at in parent)
+
+
+def test_tasks_of_a_branch_stand_where_those_of_its_parent_stood(tmp_path):
+    """And go on from there if they wander again; the shared part is evaluated with them."""
+    drifting = [{"end": 25, "task_drift": 0.1}]
+    parent = train(tmp_path, "parent", states=[20], phases=drifting)
+    again = [{"begin": 0, "end": 30, "task_drift": 0.2}]
+    for variant, phases in (("stands", []), ("wanders", again)):
+        done = branch(tmp_path, variant, 20, phases=phases, log_every=1)
+        assert (parent.returncode, done.returncode) == (0, 0), parent.stderr + done.stderr
+    run = small_run(4.0, seed=1)
+    found = {}
+    for name in ("parent", "stands", "wanders"):
+        found[name] = run.as_trained(CheckpointReader(tmp_path / f"{name}.checkpoints"))
+    for step in (10, 20):
+        there = found["parent"].at(step).tasks()
+        assert not there.equal(run.tasks())
+        assert found["stands"].at(step).tasks().equal(there)
+        assert found["wanders"].at(step).tasks().equal(there)
+    assert found["stands"].at(40).tasks().equal(found["parent"].at(20).tasks())
+    assert found["wanders"].drift == (Drift(0, 20, 0.1), Drift(20, 40, 0.2))
+    # and these are the tasks that it was trained on
+    xs, ys = found["stands"].at(20).sequences("training", 20, num_sequences=TRAINING["batch_size"])
+    reader = CheckpointReader(tmp_path / "stands.checkpoints")
+    vector = reader.parameters(reader.steps.index(20))
+    loss = LossAndGradient(run.architecture)(vector, xs, ys)[0].mean().item()
+    logged = log(tmp_path / "stands.training").set_index("step")["batch_loss"]
+    assert logged.loc[21] == pytest.approx(loss, rel=1e-6)
 
 
 def test_it_may_end_early_or_late_and_be_left_in_turn(folder):

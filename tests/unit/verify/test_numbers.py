@@ -10,7 +10,7 @@ from transience.evaluation.settings import EvaluationSettings, ProbeSettings
 from transience.files import tables
 from transience.files.checkpoints import CheckpointReader, CheckpointWriter
 from transience.verify import files
-from transience.verify.numbers import difference_of
+from transience.verify.numbers import difference_of, tasks_wander
 
 RUN = "runs/baseline/M4_seed0"
 CHECKPOINTS = f"small/{RUN}/checkpoints.safetensors"
@@ -96,6 +96,19 @@ def test_where_tasks_wander_numbers_are_those_of_the_last_checkpoints_tasks(resu
     problems = results.problems()
     for name in ("predictors", "front"):
         assert not any(one.startswith(f"small/{RUN}/{name}.parquet") for one in problems)
+
+
+def test_tasks_of_a_branch_wander_where_those_of_its_parent_did(results):
+    config = files.read_config(results.folder / "config.json")
+    config["variants"] = {
+        "baseline": {},
+        "drift": {"training": {"phases": [{"task_drift": 0.1}]}},
+        "branch": {"training": {"branch": {"variant": "drift", "step": 2}}},
+        "twig": {"training": {"branch": {"variant": "branch", "step": 3}}},
+        "other": {"training": {"branch": {"variant": "baseline", "step": 2}}},
+    }
+    wander = {name: tasks_wander(config, name) for name in config["variants"]}
+    assert wander == dict(baseline=False, drift=True, branch=True, twig=True, other=False)
 
 
 def test_numbers_may_differ_by_rounding_relative_to_their_column():

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,11 @@ def main() -> None:
     device = use_device(args.device, threads=args.threads)
     files = {name.removeprefix("parent_"): getattr(args, name) for name in OF_PARENT}
     parent = Parent.of(run, settings.branch, files)
-    start, origin = (parent.step, parent.checkpoints.metadata) if parent else (0, None)
+    run, start, origin = _left(run, parent)
     steps = kept_steps(
         settings, args.settings.checkpoints, start=start, before=parent.steps if parent else ()
     )
-    metadata = provenance.of_run(args, run, device.type) | _course(settings, start)
+    metadata = provenance.of_run(args, run, device.type) | _course(run, settings, start)
     folder = state_folder(args.state_dir, args.settings, args.code, run, device, start, origin)
     spare = 2 if settings.stop_when.detector else 0  # the alarm, and the end
     kept = Kept.of(folder, run, steps, metadata, spare=spare)
@@ -82,6 +82,13 @@ def main() -> None:
     args.checkpoints.parent.mkdir(parents=True, exist_ok=True)
     kept.finish(state, args.checkpoints, args.states, **told)
     shutil.rmtree(args.state_dir)  # only now that all outputs are there
+
+
+def _left(run: Run, parent: Parent | None) -> tuple[Run, int, dict[str, Any] | None]:
+    """The run with its parent's tasks, the step at which it leaves it, and what that file says."""
+    if parent is None:
+        return run, 0, None
+    return replace(run, drift=parent.drift), parent.step, parent.checkpoints.metadata
 
 
 def _train(
@@ -133,10 +140,10 @@ def _told(lines: LineWriter, state: TrainingState) -> Iterator[None]:
     lines.event("finished", state.step)
 
 
-def _course(settings: TrainingSettings, start: int) -> dict[str, Any]:
+def _course(run: Run, settings: TrainingSettings, start: int) -> dict[str, Any]:
     """What the metadata say of how it came about, where that is out of the ordinary."""
     stop = settings.last_step(start)
-    wandered = [astuple(drift) for drift in drifts(settings.phases, start, stop)]
+    wandered = [*map(astuple, (*run.drift, *drifts(settings.phases, start, stop)))]
     left = settings.branch.variant and {"variant": settings.branch.variant, "step": start}
     return {key: value for key, value in (("branch", left), ("drift", wandered)) if value}
 

@@ -32,7 +32,7 @@ def train(
 
     Args:
         state: where to start; its device is where the work is done.
-        run: its transformer, its q_M and its seed; batches come from the stream "training".
+        run: with how its tasks wandered before ``start``; batches come from stream "training".
         settings: of Adam, its schedule and phases, and what is logged.
         start: step at which the run leaves another one, from which its phases count.
 
@@ -42,7 +42,7 @@ def train(
     """
     stop, compiled = settings.last_step(start), {}
     ending = Ending(settings.stop_when, start, stop, state)
-    run = replace(run, drift=drifts(settings.phases, start, stop))
+    run = replace(run, drift=(*run.drift, *drifts(settings.phases, start, stop)))
     started = time.perf_counter() - state.seconds
     for segment in segments(settings.phases, start, stop):
         if state.step >= min(segment.end, ending.stop):

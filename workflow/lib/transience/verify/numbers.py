@@ -42,7 +42,7 @@ def run_problems(files: Iterable[File], config: Config, run: Run) -> Iterator[st
     if CHECKPOINTS in named:  # they alone say how tasks wandered
         reader = CheckpointReader(named[CHECKPOINTS].path)
         run = run.as_trained(reader).at(reader.steps[-1])
-    elif any(phase.get("task_drift") for phase in settings["training"].get("phases", [])):
+    elif tasks_wander(config, run.variant):
         return
     sets = evaluation_sets(run, *sections)
     compared = list(_ideal_predictors(named, sets, run))
@@ -53,6 +53,14 @@ def run_problems(files: Iterable[File], config: Config, run: Run) -> Iterator[st
     for file, what, expected, found in compared:
         if difference := difference_of(expected, found):
             yield file.problem(what, difference)
+
+
+def tasks_wander(config: Config, variant: str) -> bool:
+    """Whether tasks of a variant wander at any time, or did in what it branches from."""
+    training = variant_settings(config, variant)["training"]
+    parent = training.get("branch", {}).get("variant")
+    own = any(phase.get("task_drift") for phase in training.get("phases", []))
+    return own or bool(parent and tasks_wander(config, parent))
 
 
 def difference_of(expected: Any, found: Any) -> str | None:
