@@ -32,14 +32,15 @@ ELSEWHERE = [
     # the paper, as shared facts have it
     "D = 8 and 2.65 million",
     # what is needed, and times as measured on several machines (docs/speed.md)
-    "Python 3.11", "18 minutes on 2 quiet cores, up to 32 on busy ones", "about 15 minutes",
-    "about 5 hours on an H200",
+    "Python 3.11", "18 to 32 minutes on 2 cores, 24 when last timed", "about 15 minutes",
+    "600 GB, about 15 hours of an H200, 5 in bf16",
     # the same sweep on an Intel Xeon (docs/limitations.md)
-    "3.29 on another kind of processor", "with rises of 14 to 41 %",
+    "with rises of 14 to 41 %",
     # definitions
+    "N(0, I)",
     "moving averages over 5 checkpoints", "equation 8", "Equation 8",
     # a table with the loss before training, which is not kept (docs/speed.md: four of six)
-    "M = 4 in two.",
+    "M = 4 clearly in one.",
     # docs/llc.md and docs/llc_oracles.md
     "factor of 1.7", "by 5 %", "30 known answers",
 ]  # fmt: skip
@@ -143,6 +144,8 @@ def of_losses(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     )
     assert runs[np.isinf(runs["num_tasks"])]["rise"].max() < 1.05
     yield f"{span(chosen['least_ood_loss'] / chosen['ridge_ood_loss'], '.1f')} times that of ridge"
+    near = chosen.groupby("num_tasks")["relative_distance_at_t_crit"].max() < 0.5
+    yield f"At M = {listed(near.index[near].tolist())} the model is nearer to dMMSE even then."
     one = runs.set_index(["num_tasks", "seed"]).loc[(8.0, 0)]
     yield (
         f"At M = 8, seed 0, the OOD loss falls to {one['least_ood_loss']:.2f} and ends at "
@@ -211,10 +214,14 @@ def of_predictions(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     scores = tables["departure_prediction_scores"]
     rows = scores[(scores["held_out"] == "num_tasks") & (scores["scope"] == "all")]
     errors = rows.set_index("predictor")["error"]
+    fitted = errors[errors.index.str.startswith("rational")]
     yield (
-        f"equation 8 misses by {errors['equation_8']:.1f} decades, a power law of M by "
+        f"a trade-off, chosen afterwards, is {fitted.min():.2f} decades off, a power law of M "
         f"{errors['power_law']:.2f}."
     )
+    predicted = tables["free_energy"].query("prediction != 'reference'")
+    assert predicted["prediction"].isin(["no_trade_off", "dmmse_at_once"]).all()
+    yield f"dMMSE is preferred from the start in all {len(predicted) // 2} runs."  # two estimates
 
 
 def of_claims(tables: dict[str, pd.DataFrame]) -> Iterator[str]:

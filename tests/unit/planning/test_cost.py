@@ -125,6 +125,15 @@ def test_a_rate_that_was_measured_takes_the_place_of_the_stated(tmp_path):
     assert cost.cost("train", wide, rates).seconds > 900
 
 
+@pytest.mark.parametrize(("precision", "ms"), [("float32", 11.6), ("tf32", 4.1), ("bf16", 2.1)])
+def test_a_training_of_the_paper_on_a_gpu_takes_what_its_steps_did(precision, ms):
+    """Milliseconds of a step on an H200 (workflow/docs/speed.md)."""
+    of = settings("paper")
+    of["training"] = of["training"] | {"precision": precision}
+    found = cost.cost("train", of, {}, device="cuda").seconds
+    assert found == pytest.approx(of["training"]["num_steps"] * ms / 1000, rel=0.25)
+
+
 def test_damaged_and_older_results_are_passed_over(tmp_path):
     finished(tmp_path / "cut", sweep(), {"train": "300"})
     (tmp_path / "cut/config.json").write_text('{"variants": {')

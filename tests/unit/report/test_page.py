@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 import yaml
 from made_up import Tables, made_up_sweep, side_by_side
@@ -144,6 +145,12 @@ def test_missing_values_and_warnings_are_shown(tables: Tables) -> None:
         "4 of 8 LLC estimates carry a flag (diverged 2, not equilibrated 2, R-hat 2)." in page.text
     )
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+    first = tables["llc"].assign(step=0, flags="R-hat", diverged=False)
+    both = pd.concat([first, tables["llc"]])
+    assert (
+        "12 of 16 LLC estimates carry a flag, at the end of training 4 of 8 ("
+        in Page(render(tables | {"llc": both})).text
+    )
     sound = tables["llc"].assign(flags="", diverged=False)
     assert "Read with care" not in Page(render(tables | {"llc": sound})).text
 

@@ -31,8 +31,10 @@ def loss_and_llc(tables: Tables, _window: int) -> Figure:
         style.marker("s", "ridge", color="black", markersize=3.8, markerfacecolor="none"),
         style.marker("o", r"trained; $\hat{λ}$ centred", color=trained, markersize=3.6),
         style.marker("^", r"$\hat{λ}$ in the paper's form", color=style.MUTED, markersize=3.6),
-        style.marker("none", r"$\hat{λ}_∞$ of either", color=style.MUTED, **dashed),
     ]
+    if runs.loc[np.isinf(runs["num_tasks"]), "llc"].notna().any():
+        name = r"$\hat{λ}_∞$ of either"
+        entries.append(style.marker("none", name, color=style.MUTED, **dashed))
     if (runs["flags"] != "").any():
         entries.append(
             style.marker("o", "flagged", color=trained, markersize=3.6, markerfacecolor="none")

@@ -28,8 +28,9 @@ STARTS = 3.0  # this: imports, kernels from their cache
 OTHER = 3.0  # seconds of a job of the whole sweep, such as a figure
 CALL = 6e-4  # seconds of a step, whatever its size
 # Operations a second: one core of an AMD EPYC with AVX-512 at large widths (docs/speed.md), of
-# which widths like NARROW get half; an H200 in training in bfloat16, and otherwise.
-RATES = {"cpu": 1.4e11, "cuda": 2e13, "cuda bf16": 2.5e14}
+# which widths like NARROW get half; an H200 in training by precision, and otherwise.
+RATES = {"cpu": 1.4e11, "cuda": 2e13}
+OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
 EVALUATION = 1 / 3  # of a gradient
@@ -111,9 +112,16 @@ def work(rule: str, settings: Config) -> Work:
 
 
 def on_a_core(settings: Config) -> float:
-    """Operations a second, as stated."""
+    """Operations a second of a CPU."""
     width = settings["model"]["width"]
     return RATES["cpu"] * width / (width + NARROW)
+
+
+def stated(rule: str, settings: Config, device: str) -> float:
+    """Operations a second of a job's rule."""
+    if device != "cuda":
+        return on_a_core(settings)
+    return OF_TRAINING[settings["training"]["precision"]] if rule == "train" else RATES["cuda"]
 
 
 def cost(rule: str, settings: Config | None, rates: dict[str, float], device: str = "cpu") -> Cost:
@@ -121,12 +129,9 @@ def cost(rule: str, settings: Config | None, rates: dict[str, float], device: st
     if settings is None or rule not in OF_RUNS:
         return Cost(OTHER)
     done, size = work(rule, settings), 4 * num_parameters(settings)  # bytes of a checkpoint
-    bf16 = rule == "train" and settings["training"]["precision"] == "bf16"
-    stated = RATES["cuda bf16" if bf16 else "cuda"] if device == "cuda" else on_a_core(settings)
-    rate = rates.get(rule, stated)
-    seconds = (
-        START.get(rule, STARTS) + CALL * done.calls + done.gradients * operations(settings) / rate
-    )
+    rate = rates.get(rule) or stated(rule, settings, device)
+    calls = 0 if rule == "train" and device == "cuda" else done.calls  # there, one after another
+    seconds = START.get(rule, STARTS) + CALL * calls + done.gradients * operations(settings) / rate
     memory = 5e8 + 30 * size
     saved, states = num_checkpoints(settings), settings["checkpoints"]["states"]
     num_states = saved if "all" in states else len(states)  # a state has both moments of Adam

@@ -8,6 +8,7 @@ import pandas as pd
 
 from transience.complexity.limits import FLAGS
 from transience.complexity.summary import LLC_IS_OFF
+from transience.files.selections import of_last_step
 from transience.files.tables import RUN_KEYS
 from transience.problem.diversity import symbol
 
@@ -138,5 +139,8 @@ def warnings(estimates: pd.DataFrame) -> list[str]:
         each = ", ".join(
             f"{words} {counts[flag]}" for flag, words in FLAGS.items() if flag in counts
         )
-        lines.append(f"{flagged} of {len(estimates)} LLC estimates carry a flag ({each}).")
+        last = of_last_step(estimates)
+        at_end = f", at the end of training {int((last['flags'] != '').sum())} of {len(last)}"
+        words = f"{flagged} of {len(estimates)} LLC estimates carry a flag"
+        lines.append(f"{words}{at_end if len(last) < len(estimates) else ''} ({each}).")
     return lines
