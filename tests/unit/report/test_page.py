@@ -145,7 +145,7 @@ def test_missing_values_and_warnings_are_shown(tables: Tables) -> None:
         "4 of 8 LLC estimates carry a flag (diverged 2, not equilibrated 2, R-hat 2)." in page.text
     )
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
-    first = tables["llc"].assign(step=0, flags="R-hat", diverged=False)
+    first = tables["llc"].assign(step=0, flags="RHAT", diverged=False)
     both = pd.concat([first, tables["llc"]])
     assert (
         "12 of 16 LLC estimates carry a flag, at the end of training 4 of 8 ("
