@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 from made_up import FEW, PAPER
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from transience.figures import style
 from transience.problem.diversity import symbol
@@ -58,3 +60,37 @@ def test_a_long_key_is_thinned_and_keeps_infinity() -> None:
     assert style.DiversityScale.of([1, 2, 6, 8, 12]).axis_values(0.9) == (1, 2, 6, 12)
     odd = style.DiversityScale.of([3.0 * k for k in range(1, 40)])
     assert len(odd.key_values()) <= style.MAX_KEY_ENTRIES
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ([], []),
+        ([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]),
+        ([0.5, 0.5], [0.45, 0.55]),
+        ([0.0, 0.02, 0.3], [0.0, 0.1, 0.3]),
+        ([0.4, 0.98, 0.99, 1.0], [0.4, 0.8, 0.9, 1.0]),
+        ([0.3, 0.45, 0.5, 0.52], [0.2925, 0.3925, 0.4925, 0.5925]),
+    ],
+)
+def test_labels_that_are_too_near_move_apart(wanted: list, places: list) -> None:
+    found = style.apart(wanted, 0.1)
+    assert found == pytest.approx(places)
+    assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(found))
+
+
+def test_curves_are_named_where_they_end() -> None:
+    """In the order in which they end, in the colour of M; none where they are too many."""
+    axes = Figure(figsize=(3, 2.9)).subplots()
+    axes.set(yscale="log", ylim=(1, 100), xlim=(1, 10))
+    scale = style.DiversityScale.of([1.0, 8.0, math.inf])
+    style.end_labels(axes, {1.0: 10.0, 8.0: 50.0, math.inf: 9.9}, scale)
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["∞", "1", "8"]
+    assert [text.xy[1] for text in axes.texts] == pytest.approx(
+        [0.4975 - 0.0275, 0.4975 + 0.0275, math.log10(50) / 2], abs=2e-3
+    )
+    assert to_rgb(axes.texts[2].get_color()) == to_rgb(scale.colour(8.0))
+    many = style.DiversityScale.of(PAPER)
+    style.end_labels(axes, dict.fromkeys(PAPER, 1.0), many)
+    assert len(axes.texts) == 3

@@ -71,6 +71,8 @@ def _draw_ood_loss(axes: Axes, tables: Tables, scale: DiversityScale, *, window:
     style.step_axis(axes, last_step)
     style.plain_log_axis(axes)  # a rise of 10 % is as long at any M
     axes.set_ylabel("OOD loss on $q_∞$ (mean squared error)")
+    last = evaluation[evaluation["step"] == last_step].groupby("num_tasks")["loss"].mean()
+    style.end_labels(axes, last.dropna().to_dict(), scale)
 
 
 def _draw_distances(axes: Axes, runs: pd.DataFrame, moment: str, scale: DiversityScale) -> None:

@@ -65,6 +65,8 @@ CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
 NO_FINITE = "no finite M in this sweep"
 MAX_KEY_ENTRIES = 12
+DECADES = 9  # of steps, with a label each: there are at most six
+APART = 0.055  # of the height of a panel: lines of text that don't touch, if it is 2 inches high
 MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
 
 
@@ -177,6 +179,7 @@ def step_axis(axes: Axes, last_step: int) -> None:
     """Make x the axis of training steps, logarithmic."""
     axes.set_xscale("log")
     axes.set_xlim(first_step_shown(last_step), last_step * 1.08)
+    axes.xaxis.set_major_locator(LogLocator(numticks=DECADES))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("training step (log scale)")
 
@@ -200,6 +203,48 @@ def diversity_key(figure: Figure, scale: DiversityScale) -> Legend | None:
     handles = [Line2D([], [], label=symbol(value), **scale.line(value)) for value in shown]
     title = "M" if len(shown) == len(scale.values) else "M (selected)"
     return figure.legend(handles=handles, title=title, loc="outside right upper")
+
+
+def end_labels(axes: Axes, ends: dict[float, float], scale: DiversityScale) -> None:
+    """Name M at the right of a panel where its curve ends (y by M), apart; none if they are many.
+
+    Limits and scale of y must be as they stay.
+    """
+    if len(ends) * APART > 1:
+        return
+    to_fraction = axes.transScale + axes.transLimits
+    x = axes.get_xlim()[1]
+    wanted = {m: to_fraction.transform((x, y))[1] for m, y in ends.items()}
+    ordered = sorted(wanted, key=wanted.__getitem__)
+    places = apart([wanted[m] for m in ordered], APART)
+    for m, place in zip(ordered, places, strict=True):
+        axes.annotate(
+            symbol(m), (1, place), xycoords="axes fraction", xytext=(2, 0),
+            textcoords="offset points", va="center", color=scale.colour(m), annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(wanted: Sequence[float], least: float) -> list[float]:
+    """Places in [0, 1], ascending as wanted, at least so far from each other and near to wanted.
+
+    Neighbours that are too near share a block, centred on the mean of what they want.
+    """
+    blocks: list[list[float]] = []
+    for value in wanted:
+        blocks.append([value])
+        while len(blocks) > 1 and _low(blocks[-1], least) < _high(blocks[-2], least) + least:
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return [_low(block, least) + i * least for block in blocks for i in range(len(block))]
+
+
+def _low(block: Sequence[float], least: float) -> float:
+    """Where a block begins: as its mean wants it, within [0, 1]."""
+    length = (len(block) - 1) * least
+    return min(max(sum(block) / len(block) - length / 2, 0.0), 1.0 - length)
+
+
+def _high(block: Sequence[float], least: float) -> float:
+    return _low(block, least) + (len(block) - 1) * least
 
 
 def marker_key(figure: Figure, *handles: Line2D) -> Legend:
