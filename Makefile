@@ -16,7 +16,8 @@
 #
 # CORES=4 limits the cores, PYTHON=python3.12 chooses an interpreter.
 
-CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# All there are: in a shell with OMP_NUM_THREADS=1, which is about threads of a job, nproc says 1.
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 EXPERIMENT ?= $(call experiment,$(CONFIG))

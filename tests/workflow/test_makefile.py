@@ -29,6 +29,15 @@ def test_an_old_python_is_refused_in_one_line(project):
     assert not (project.folder / ".venv").exists()
 
 
+def test_a_limit_of_threads_is_none_of_cores(project, monkeypatch):
+    """`nproc` takes OMP_NUM_THREADS for one."""
+    cores = []
+    for threads in ("1", str(os.cpu_count())):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        cores += re.findall(r"--cores (\d+)", make(project, "-n", "sweep").stdout)
+    assert cores == [str(len(os.sched_getaffinity(0)))] * 2
+
+
 MINE = "CONFIG=config/mine.yaml"
 
 
