@@ -31,6 +31,15 @@ def test_every_figure_is_drawn_and_legible(name: str, num_tasks: list, num_seeds
     assert cut_off(figure, shown) == []
 
 
+@pytest.mark.parametrize("name", captions())
+@pytest.mark.parametrize("family", ["gaussian_means", "features"])
+def test_keys_have_room_for_the_words_of_a_family(name: str, family: str) -> None:
+    figure = draw(name, made_up_sweep(FEW, 2, diverged=[FEW[1]]), family=family)
+    shown = texts(figure)
+    assert not [text for text in shown if "dMMSE" in text.get_text() and family != "features"]
+    assert cut_off(figure, shown) == []
+
+
 @pytest.mark.parametrize("name", ["figure1", "loss_by_distribution", "distances", "loss_and_llc"])
 def test_every_axis_is_labelled(name: str) -> None:
     for axes in draw(name, made_up_sweep(FEW, 2)).axes:

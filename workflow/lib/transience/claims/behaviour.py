@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
 from transience.claims.claim import (
     Finding,
     by_m_text,
@@ -99,12 +97,15 @@ def ood_loss_rises_again(sweep: Sweep) -> Finding:
         return Finding.not_testable("The sweep has fewer than two intermediate M.")
     rises = sweep.by_m("rise").loc[sweep.intermediate]
     least = (sweep.by_m("least_ood_loss") / sweep.by_m("ridge_ood_loss")).loc[sweep.transient]
-    return Finding.of(
-        len(sweep.transient) >= 2,
+    words = (
         f"So it does in every seed for {tasks_text(sweep.transient)}. Final over least OOD loss, "
-        f"by seed: {by_m_text(rises)}. At its least the OOD loss of these M is still "
-        f"{_range_text(least)} times that of ridge.",
     )
+    words += f"by seed: {by_m_text(rises)}."
+    if least.size:
+        low, high = least.to_numpy().min(), least.to_numpy().max()
+        words += " At its least the OOD loss of these M is still "
+        words += f"{low:.2g} to {high:.2g} times that of ridge."
+    return Finding.of(len(sweep.transient) >= 2, words)
 
 
 @claim("For high M the OOD loss falls towards that of ridge and stays.")
@@ -157,9 +158,3 @@ def rise_fades(sweep: Sweep) -> Finding:
         f"Mean of final over least OOD loss: {rises[peak]:.3g} at its peak M = {peak:g}, "
         f"{above.iloc[-2]:.3g} at M = {above.index[-2]:g}, {above.iloc[-1]:.3g} at M = inf.",
     )
-
-
-def _range_text(frame: pd.DataFrame) -> str:
-    """The least and the greatest of some numbers: `1.8 to 3.8`, or `(no M)`."""
-    values = frame.to_numpy().ravel()
-    return f"{values.min():.2g} to {values.max():.2g}" if len(values) else "(no M)"

@@ -36,7 +36,7 @@ def draw_relative_distance(
     style.step_axis(axes, evaluation["step"].max())
     axes.axhline(HALFWAY, color=style.MUTED, linewidth=0.7, linestyle=":")
     axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel(r"$d_\mathrm{dMMSE}\,/\,(d_\mathrm{dMMSE} + d_\mathrm{ridge})$")
+    axes.set_ylabel("relative distance")
     for height, text in ((1, "at ridge"), (HALFWAY, "halfway"), (0, "at dMMSE$_M$")):
         axes.annotate(
             text, (1, height), xytext=(4, 0), xycoords=("axes fraction", "data"),

@@ -18,7 +18,7 @@ from PIL import Image
 
 from transience.figures.captions import captions
 from transience.figures.settings import MAIN, variant_shown
-from transience.figures.style import STYLE
+from transience.figures.style import STYLE, fit_keys
 from transience.files.atomic import replacing
 from transience.problem.words import in_words_of
 
@@ -47,9 +47,20 @@ def draw(
     function = getattr(import_module(f"transience.figures.{name}"), name)
     with matplotlib.rc_context(STYLE):
         figure = function(read, smoothing_window)
-        for text in figure.findobj(Text):
-            text.set_text(in_words_of(family, text.get_text()))
+        _put_into_words_of(family, figure)
+        fit_keys(figure)
     return figure
+
+
+def _put_into_words_of(family: str, figure: Figure) -> None:
+    """Change all texts; those of ticks would else be written anew when the figure is drawn."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        named = [in_words_of(family, label) for label in labels]
+        if named != labels:
+            axis.set_ticks(axis.get_ticklocs(), labels=named)
+    for text in figure.findobj(Text):
+        text.set_text(in_words_of(family, text.get_text()))
 
 
 def save(figure: Figure, paths: Sequence[Path], *, dpi: int) -> None:

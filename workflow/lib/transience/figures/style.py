@@ -65,6 +65,7 @@ CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
 NO_FINITE = "no finite M in this sweep"
 MAX_KEY_ENTRIES = 12
+BELOW = "key below all panels"
 DECADES = 9  # of steps, with a label each: there are at most six
 APART = 0.055  # of the height of a panel: lines of text that don't touch, if it is 2 inches high
 MAX_SEEDS_APART = 5  # more seeds than that are shown as a band
@@ -248,13 +249,25 @@ def _high(block: Sequence[float], least: float) -> float:
 
 
 def marker_key(figure: Figure, *handles: Line2D) -> Legend:
-    """Key of markers and reference lines, below all panels, in as many rows as its width takes."""
-    for rows in range(1, len(handles) + 1):
-        columns = math.ceil(len(handles) / rows)
-        key = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-        if columns == 1 or key.get_window_extent().width <= figure.bbox.width:
-            break
-        key.remove()
+    """Key of markers and reference lines, below all panels; see `fit_keys`."""
+    return _below(figure, handles, [str(one.get_label()) for one in handles], len(handles))
+
+
+def fit_keys(figure: Figure) -> None:
+    """Give keys below the panels as many rows as their texts need, once these are as they stay."""
+    for key in [one for one in figure.legends if one.get_gid() == BELOW]:
+        handles, labels = key.legend_handles, [text.get_text() for text in key.get_texts()]
+        rows = 1
+        while key.get_window_extent().width > figure.bbox.width and rows < len(handles):
+            rows += 1
+            key.remove()
+            key = _below(figure, handles, labels, math.ceil(len(handles) / rows))
+
+
+def _below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int) -> Legend:
+    place = {"loc": "outside lower center", "ncols": columns}
+    key = figure.legend(handles=handles, labels=labels, **place)
+    key.set_gid(BELOW)
     return key
 
 

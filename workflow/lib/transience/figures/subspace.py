@@ -82,5 +82,5 @@ def _draw_deflections(
     if finite["ridge_deflection"].isna().all():
         style.nothing_to_show(axes, NO_PLANE if len(finite) else style.NO_FINITE)
     style.diversity_axis(axes, scale, width=1.6)
-    axes.set(ylabel="bend towards ridge (1: as far)", ylim=(0, None))
+    axes.set(ylabel="bend (1: to ridge)", ylim=(0, None))
     panel_title(axes, "c", "Bend, and by chance")
