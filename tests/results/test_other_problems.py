@@ -1,0 +1,68 @@
+"""What the page of other problems says, computed from their tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transience.complexity.summary import llc_by_run
+from transience.files.tables import read_table
+
+ROOT = Path(__file__).parents[2]
+PAGE = " ".join((ROOT / "workflow/docs/other_problems.md").read_text(encoding="utf-8").split())
+
+
+def table(experiment: str, name: str) -> pd.DataFrame:
+    return read_table(ROOT / f"results/reference/{experiment}/tables/{name}.parquet", name)
+
+
+def by_m(experiment: str) -> pd.DataFrame:
+    """Least and greatest over seeds of what a run rose by, in %, and of losses over the general."""
+    runs = table(experiment, "transient_ridge")
+    least, end = (runs[f"{name}_ood_loss"] / runs["ridge_ood_loss"] for name in ("least", "final"))
+    runs = runs.assign(rise=100 * (runs["rise"] - 1), least=least, above=100 * (end - 1))
+    return runs.groupby("num_tasks")[["rise", "least", "above"]].agg(["min", "max"]).round(4)
+
+
+def span(row: pd.Series, form: str = ".0f", word: str = "to") -> str:
+    low, high = (f"{row[name]:{form}}" for name in ("min", "max"))
+    return low if low == high else f"{low} {word} {high}"
+
+
+@pytest.mark.parametrize("experiment", ["features", "gaussian_means"])
+def test_counts_of_verdicts(experiment):
+    counts = table(experiment, "claims")["verdict"].value_counts()
+    assert (
+        f"Of {counts.sum()} claims {counts['holds']} hold, {counts['fails']} fail, "
+        f"{counts['not testable']} can't be tested." in PAGE
+    )
+
+
+def test_features():
+    runs = table("features", "transient_ridge")
+    seeds = runs[runs["transient"]].groupby("num_tasks").size()
+    assert seeds.to_dict() == {4.0: 1, 8.0: 2, 16.0: 1}
+    found = by_m("features")
+    rise, least = found["rise"], found["least"].loc[[4.0, 8.0, 16.0]]
+    assert f"by {span(rise.loc[8.0])} % at M = 8 and by 10 to {rise.loc[16.0, 'max']:.0f} %" in PAGE
+    assert 9.9 < rise.loc[16.0, "min"] < 10
+    assert f"by {span(rise.loc[4.0], word='and')} % at M = 4" in PAGE
+    assert f"it is {least['min'].min():.1f} to {least['max'].max():.1f} times the general" in PAGE
+    assert f"M = ∞ ends {span(found['above'].loc[np.inf])} % above it" in PAGE
+
+
+def test_gaussian_means():
+    runs = table("gaussian_means", "transient_ridge")
+    (transient,) = runs[runs["transient"]].to_dict("records")
+    assert (transient["num_tasks"], transient["seed"], transient["t_crit"]) == (1, 1, 43)
+    found = by_m("gaussian_means")
+    rise = found["rise"]
+    assert f"by {span(rise.loc[8.0])} % at M = 8, {span(rise.loc[16.0])} % at M = 16" in PAGE
+    assert f"{span(rise.loc[64.0])} % at M = 64" in PAGE
+    assert f"M = 64 ends {span(found['above'].loc[64.0])} % above it" in PAGE
+    assert f"to {found['above'].loc[np.inf, 'max']:.0f} % of its loss" in PAGE
+    llc = llc_by_run(table("gaussian_means", "llc")).groupby("num_tasks")["centred_llc"]
+    spans = llc.agg(["min", "max"]).apply(span, axis=1)
+    told = ", ".join(spans.drop(np.inf))
+    assert f"({told} for M = 1, 4, 8, 16, 64; {spans[np.inf]} for M = ∞)" in PAGE
