@@ -54,7 +54,8 @@ def draw(
 
 def _put_into_words_of(family: str, figure: Figure) -> None:
     """Change all texts; those of ticks would else be written anew when the figure is drawn."""
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+    shown = [axes for axes in figure.axes if axes.axison]
+    for axis in (axis for axes in shown for axis in (axes.xaxis, axes.yaxis)):
         labels = [label.get_text() for label in axis.get_ticklabels()]
         named = [in_words_of(family, label) for label in labels]
         if named != labels:
