@@ -1,16 +1,14 @@
 """What the page of other problems says, computed from their tables."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from wording import ROOT, counted, page, span
 
 from transience.complexity.summary import llc_by_run
 from transience.files.tables import read_table
 
-ROOT = Path(__file__).parents[2]
-PAGE = " ".join((ROOT / "workflow/docs/other_problems.md").read_text(encoding="utf-8").split())
+PAGE = page("other_problems.md")
 
 
 def table(experiment: str, name: str) -> pd.DataFrame:
@@ -25,18 +23,9 @@ def by_m(experiment: str) -> pd.DataFrame:
     return runs.groupby("num_tasks")[["rise", "least", "above"]].agg(["min", "max"]).round(4)
 
 
-def span(row: pd.Series, form: str = ".0f", word: str = "to") -> str:
-    low, high = (f"{row[name]:{form}}" for name in ("min", "max"))
-    return low if low == high else f"{low} {word} {high}"
-
-
 @pytest.mark.parametrize("experiment", ["features", "gaussian_means"])
 def test_counts_of_verdicts(experiment):
-    counts = table(experiment, "claims")["verdict"].value_counts()
-    assert (
-        f"Of {counts.sum()} claims {counts['holds']} hold, {counts['fails']} fail, "
-        f"{counts['not testable']} can't be tested." in PAGE
-    )
+    assert counted(table(experiment, "claims")) in PAGE
 
 
 def test_features():

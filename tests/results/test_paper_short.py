@@ -1,17 +1,15 @@
 """What the page of the paper's sweep says of seven M of the paper's size, computed from tables."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from wording import ROOT, counted, page, span
 
 from transience.complexity.summary import llc_by_run
 from transience.files.tables import read_table
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/reference/paper-short/tables"
-PAGE = " ".join((ROOT / "workflow/docs/paper_sweep.md").read_text(encoding="utf-8").split())
+PAGE = page("paper_sweep.md")
 TRANSIENT = [32.0, 64.0, 128.0]
 LEAVING = [64.0, 128.0, 32.0]  # as the page has them
 
@@ -38,8 +36,7 @@ def test_which_m_are_transient_and_how(runs):
     assert f"falls to {listed(least, '.2f')} (ridge: {ridge:.2f})" in PAGE
     assert f"by {listed(100 * (chosen['rise'] - 1), '.0f')} % when training ends" in PAGE
     assert f"steps {listed(chosen['t_crit'], ',d')}." in PAGE
-    ratio = least / ridge
-    assert f"still {ratio.min():.1f} to {ratio.max():.1f} times ridge's loss" in PAGE
+    assert f"still {span(least / ridge, '.1f')} times ridge's loss" in PAGE
     stay = 100 * (runs.loc[[362.0, 32768.0, np.inf], "rise"].max() - 1)
     assert f"stay within {stay:.1f} % of their least" in PAGE
     eight = runs.loc[8.0]
@@ -48,11 +45,7 @@ def test_which_m_are_transient_and_how(runs):
 
 
 def test_verdicts(runs):
-    counts = table("claims")["verdict"].value_counts()
-    assert (
-        f"Of {counts.sum()} claims {counts['holds']} hold, {counts['fails']} fail, "
-        f"{counts['not testable']} can't be tested." in PAGE
-    )
+    assert counted(table("claims")) in PAGE
     above = 100 * (runs.loc[np.inf, "final_ood_loss"] / runs.loc[np.inf, "ridge_ood_loss"] - 1)
     assert f"M = ∞ ends {above:.0f} % above ridge's loss" in PAGE
 

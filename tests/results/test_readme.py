@@ -7,12 +7,12 @@ README without these sentences, code and addresses may have numbers only as `ELS
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from wording import ROOT, flat, span
 
 from transience.departure.transient_ridge import RISE
 from transience.files.tables import read_table
@@ -20,7 +20,6 @@ from transience.model.settings import ModelSettings
 from transience.model.transformer import Architecture, num_parameters
 from transience.problem.settings import TaskSettings
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results/reference"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAPERS_PARAMETERS = 2.65e6
@@ -96,18 +95,10 @@ def test_it_can_be_read_in_ten_minutes():
     assert len(README.split()) <= 1200
 
 
-def flat(text: str) -> str:
-    return " ".join(text.split())
-
-
 def prose(text: str) -> str:
     """Without code, addresses of links and pictures, and inline code."""
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     return re.sub(r"`[^`]*`", "", re.sub(r"\]\([^)]*\)", "]", text))
-
-
-def span(values: pd.Series | np.ndarray, form: str = ".0f") -> str:
-    return f"{values.min():{form}} to {values.max():{form}}"
 
 
 def listed(values: list[float], last: str = "and") -> str:

@@ -99,8 +99,8 @@ def ood_loss_rises_again(sweep: Sweep) -> Finding:
     least = (sweep.by_m("least_ood_loss") / sweep.by_m("ridge_ood_loss")).loc[sweep.transient]
     words = (
         f"So it does in every seed for {tasks_text(sweep.transient)}. Final over least OOD loss, "
+        f"by seed: {by_m_text(rises)}."
     )
-    words += f"by seed: {by_m_text(rises)}."
     if least.size:
         low, high = least.to_numpy().min(), least.to_numpy().max()
         words += " At its least the OOD loss of these M is still "

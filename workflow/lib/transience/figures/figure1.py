@@ -10,7 +10,7 @@ from transience.figures.against_diversity import draw_against_diversity
 from transience.figures.curves import Tables, draw_curves
 from transience.figures.style import DiversityScale
 from transience.figures.trajectory_pca import draw_plane
-from transience.files.selections import mean_over_positions
+from transience.files.selections import mean_over_positions, of_last_step
 
 TARGETS = {"dmmse": ("D", style.DMMSE_COLOUR), "ridge": ("s", style.RIDGE_COLOUR)}
 
@@ -71,7 +71,7 @@ def _draw_ood_loss(axes: Axes, tables: Tables, scale: DiversityScale, *, window:
     style.step_axis(axes, last_step)
     style.plain_log_axis(axes)  # a rise of 10 % is as long at any M
     axes.set_ylabel("OOD loss on $q_∞$ (mean squared error)")
-    last = evaluation[evaluation["step"] == last_step].groupby("num_tasks")["loss"].mean()
+    last = of_last_step(evaluation).groupby("num_tasks")["loss"].mean()
     style.end_labels(axes, last.dropna().to_dict(), scale)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -46,6 +46,11 @@ def drifted(
 def last_move(drifts: Iterable[Drift], step: int) -> int:
     """The number of optimiser steps, up to ``step``, after which tasks moved last; 0 if never."""
     return max((min(drift.end, step) for drift in drifts if drift.begin < step), default=0)
+
+
+def until(drifts: Iterable[Drift], step: int) -> tuple[Drift, ...]:
+    """What there is of some drifts before a step."""
+    return tuple(replace(one, end=min(one.end, step)) for one in drifts if one.begin < step)
 
 
 class Walk:

@@ -20,6 +20,7 @@ from transience.files.lines import NAME, LineWriter
 from transience.files.tables import write_table
 from transience.files.unfinished import state_folder
 from transience.model.settings import ModelSettings
+from transience.problem.drift import until
 from transience.problem.settings import TaskSettings
 from transience.run import Run
 from transience.training.branch import Parent
@@ -88,7 +89,8 @@ def _left(run: Run, parent: Parent | None) -> tuple[Run, int, dict[str, Any] | N
     """The run with its parent's tasks, the step at which it leaves it, and what that file says."""
     if parent is None:
         return run, 0, None
-    return replace(run, drift=parent.drift), parent.step, parent.checkpoints.metadata
+    drift = until(run.as_trained(parent.checkpoints).drift, parent.step)
+    return replace(run, drift=drift), parent.step, parent.checkpoints.metadata
 
 
 def _train(

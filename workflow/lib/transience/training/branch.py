@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,6 @@ import torch
 from transience.errors import InputError
 from transience.files.checkpoints import CheckpointReader
 from transience.files.tables import RUN_KEYS, read_table
-from transience.problem.drift import Drift
 from transience.run import Run
 from transience.settings import in_steps
 from transience.training.settings import BranchSettings
@@ -60,14 +59,6 @@ class Parent:
     def steps(self) -> list[int]:
         """Its checkpoints before that step."""
         return [step for step in self.checkpoints.steps if step < self.step]
-
-    @property
-    def drift(self) -> tuple[Drift, ...]:
-        """When its tasks wandered before that step; from there on they stand where they stood."""
-        every = [Drift(*one) for one in self.checkpoints.metadata.get("drift", [])]
-        return tuple(
-            replace(one, end=min(one.end, self.step)) for one in every if one.begin < self.step
-        )
 
     def before(self) -> Iterator[tuple[int, torch.Tensor]]:
         """These, and their parameters (P,)."""

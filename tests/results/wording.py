@@ -1,0 +1,33 @@
+"""How pages write numbers, for tests that compute what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+
+
+def flat(text: str) -> str:
+    """In one line."""
+    return " ".join(text.split())
+
+
+def page(name: str) -> str:
+    """A page of workflow/docs in one line."""
+    return flat((ROOT / "workflow/docs" / name).read_text(encoding="utf-8"))
+
+
+def span(values: pd.Series | np.ndarray, form: str = ".0f", word: str = "to") -> str:
+    """The least and the greatest, or the one that both are."""
+    low, high = f"{values.min():{form}}", f"{values.max():{form}}"
+    return low if low == high else f"{low} {word} {high}"
+
+
+def counted(claims: pd.DataFrame) -> str:
+    """How many claims have each verdict."""
+    counts = claims["verdict"].value_counts()
+    return (
+        f"Of {counts.sum()} claims {counts['holds']} hold, {counts['fails']} fail, "
+        f"{counts['not testable']} can't be tested."
+    )
