@@ -29,14 +29,15 @@ CLUSTER := tests/workflow/slurm/local_cluster.sh
 # Ends with an option that takes no values, or it would take the target for one.
 SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger sweep \
 	--scheduler greedy --rerun-incomplete --keep-going
-CONFIGURED = $(if $(filter-out config/config.yaml,$(CONFIG)),--configfile $(CONFIG))
+OWN = $(filter-out config/config.yaml,$(CONFIG))
+CONFIGURED = $(if $(OWN),--configfile $(CONFIG))
 # A file without a name of its own is a sweep of the name before it, as Snakemake reads them.
 experiment = $(shell sed -n 's/^experiment:[^A-Za-z0-9_]*\([A-Za-z0-9_-]*\).*/\1/p' \
 	config/config.yaml $(wildcard $(1)) | tail -n 1)
 
-.PHONY: sweep smoke calibrate watch verify test oracles slurm-test cluster-check benchmark lint
+.PHONY: readable sweep smoke calibrate watch verify test oracles slurm-test cluster-check benchmark lint
 
-sweep: $(READY)
+sweep: readable
 	@$(SWEEP) $(CONFIGURED)
 	@echo "Report: results/$(EXPERIMENT)/report.html"
 
@@ -44,15 +45,19 @@ smoke: $(READY)
 	@$(SWEEP) --configfile config/smoke.yaml
 	@echo "Report: results/$(call experiment,config/smoke.yaml)/report.html"
 
-calibrate: $(READY)
+calibrate: readable
 	@$(SWEEP) llc_calibration $(CONFIGURED)
 	@echo "Proposal: results/$(EXPERIMENT)/llc_proposal.yaml"
 
-watch: $(READY)
+watch: readable
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.watch results/$(EXPERIMENT) $(WATCH)
 
-verify: $(READY)
+verify: readable
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify results/$(EXPERIMENT)
+
+# Files of one's own, in our words: Snakemake's name no file, or are a traceback.
+readable: $(READY)
+	@$(if $(OWN),PYTHONPATH=workflow/lib $(BIN)/python -m transience.planning.yaml_files $(CONFIG))
 
 # A file's tests stay together, as they share sweeps; files in the order of pyproject.toml. With SLURM's
 # plugin installed every snakemake asks the cluster, and waits 10 s for one that is down: so none is named.

@@ -67,6 +67,25 @@ def test_every_command_for_a_sweep_takes_a_configuration(project):
     )
 
 
+def test_a_file_that_cannot_be_read_is_named_first(project):
+    (project.folder / ".venv").symlink_to(Path(sys.prefix))
+    mine = project.folder / "config/mine.yaml"
+    for content, line in {
+        None: "config/mine.yaml: expected a readable YAML file; No such file or directory",
+        "sweep: [1\n": "config/mine.yaml, line 2, column 1: expected YAML;",
+        "- sweep\n": "config/mine.yaml: expected keys with values, found a list",
+    }.items():
+        if content is not None:
+            mine.write_text(content)
+        for target in ("sweep", "calibrate", "watch", "verify"):
+            words = "-o", ".venv/.installed", "CONFIG=config/smoke.yaml config/mine.yaml"
+            run = make(project, target, *words)
+            assert run.returncode == 2
+            first, end = run.stderr.splitlines()
+            assert first.startswith(line)
+            assert end.startswith("make: ***") and "readable" in end
+
+
 def test_verify_looks_at_the_sweep(project):
     for words, results in {
         (): "results/laptop",

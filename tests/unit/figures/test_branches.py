@@ -53,6 +53,19 @@ def test_a_branch_leaves_its_parent_and_ends():
     np.testing.assert_allclose(on, path[:1])
 
 
+def test_lines_are_smoothed_between_their_ends():
+    made = tables()
+    points = made["branch_trajectories"].query("num_tasks == 8 and seed == 0").sort_values("step")
+    path = points[["pc1", "pc2"]].to_numpy()
+    axes = draw("branches", made, smoothing_window=3).axes[0]
+    (line,) = [
+        one for one in axes.lines if one.get_color() == COLOURS[0] and one.get_marker() == "None"
+    ]
+    drawn = line.get_xydata()
+    np.testing.assert_allclose(drawn[[0, -1]], path[[0, -1]])
+    np.testing.assert_allclose(drawn[3], path[2:5].mean(axis=0))
+
+
 def test_the_parent_is_darker_than_the_paths_of_other_m():
     for axes in draw("branches", tables()).axes[:3]:
         greys = [line.get_color() for line in axes.lines if line.get_color() in (OTHERS, PARENT)]
@@ -82,7 +95,7 @@ def test_more_variants_than_colours_have_rows_of_their_own():
     names = [f"b{number:02}" for number in range(len(COLOURS) + 2)]
     figure = draw("branches", with_branches(tables(), *names))
     keys = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
-    assert [len(key.get_texts()) for key in keys] == [len(COLOURS), 2]
+    assert [len(key.get_texts()) for key in keys] == [len(COLOURS) // 2 + 1] * 2
 
 
 def test_branches_of_the_main_variant_are_shown():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transience.figures.doses import WORDS, doses, since, spans_a_decade, strength
+from transience.figures.doses import WORDS, doses, in_order, since, spans_a_decade, strength
 from transience.training.settings import PhaseSettings
 
 PLAIN = {
@@ -78,3 +78,25 @@ def test_strengths_as_labels():
 )
 def test_a_decade(values, expected):
     assert spans_a_decade(np.array(values)) is expected
+
+
+def test_variants_stand_by_kind_then_by_moment_then_by_strength():
+    named = {
+        "none_a": {"kind": "none", "value": math.nan},
+        "decay_late_3": {"onset": 60, "value": 0.3},
+        "decay_late_10": {"onset": 60, "value": 1.0},
+        "decay_early": {"value": 3.0},
+        "decay_of_mlp": {"weight_decay_of": "mlp"},
+        "alarm": {"kind": "fresh_fraction+stop_when", "value": math.nan},
+        "fresh": {"kind": "fresh_fraction"},
+    }
+    found = in_order(runs(*({"variant": name} | one for name, one in named.items())))
+    assert [*found.index] == [
+        "fresh", "alarm", "none_a", "decay_early", "decay_late_3", "decay_late_10", "decay_of_mlp"
+    ]  # fmt: skip
+    assert found.loc["decay_late_3"].tolist() == ["weight_decay", "weight decay", "departure"]
+    assert found.loc["none_a", ["series", "moment"]].isna().all()
+
+
+def test_no_runs_have_no_order():
+    assert in_order(runs().reindex(columns=[*PLAIN])).empty

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from legible import overlapping, texts
 from made_up import FEW, PAPER, Tables, made_up_sweep, side_by_side
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transience.figures.draw import draw
+from transience.figures.variants import ONE_OF_MANY as MAIN_ONE
 
 
 def titles(figure: Figure) -> list[str]:
@@ -25,6 +27,7 @@ def levels(axes: Axes) -> list[float]:
 def bold(axes: Axes) -> list:
     """Curves of the variants, without their seeds."""
     own = [line for line in axes.lines if line.get_transform() == axes.transData]
+    own = [line for line in own if line.get_marker() == "None"]
     return [line for line in own if line.get_linewidth() > 1]
 
 
@@ -75,7 +78,59 @@ def test_seeds_of_their_own_give_ridge_no_second_level() -> None:
         assert levels(axes) == pytest.approx([1.705])
 
 
-@pytest.mark.parametrize("number", [2, 9])
+def many(num_tasks: list[float], num_seeds: int = 1, **own: Tables) -> Tables:
+    """`baseline` beside ten variants, of two kinds."""
+    names = [f"variant_{number}" for number in range(10)]
+    sweep = side_by_side(*names, baseline=made_up_sweep(num_tasks, num_seeds), **own)
+    row = sweep["interventions"].drop_duplicates(["num_tasks", "seed"])
+    decay = {"kind": "weight_decay", "weight_decay_of": "all"}
+    kinds = [row.assign(variant=name, value=0.1 * n) for n, name in enumerate(names)]
+    kinds[2:] = [frame.assign(**decay) for frame in kinds[2:]]
+    return sweep | {"interventions": pd.concat(kinds, ignore_index=True)}
+
+
+def test_many_variants_have_a_row_for_each_kind_and_the_main_one_in_each() -> None:
+    figure = draw("variants", many([8.0, 64.0]))
+    keys = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert [key.get_title().get_text() for key in keys] == ["share of new tasks", "weight decay"]
+    assert [len(key.get_texts()) for key in keys] == [2, 8]
+    assert titles(figure)[:2] == ["M = 8", "M = 64"]
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [len(bold(axes)) for axes in panels] == [3, 3, 9, 9]
+    greys = [sum(line.get_color() == MAIN_ONE["color"] for line in bold(axes)) for axes in panels]
+    assert greys == [1, 1, 1, 1]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "ridge"]
+    assert len({axes.get_ylim() for axes in panels}) == 1
+
+
+def test_a_row_says_where_its_kind_was_not_tried() -> None:
+    sweep = many([8.0, 64.0])
+    few = ["variant_0", "variant_1"]
+    for name in ("evaluation", "transient_ridge"):
+        frame = sweep[name]
+        sweep[name] = frame[(frame["num_tasks"] == 8) | ~frame["variant"].isin(few)]
+    panels = draw("variants", sweep).axes
+    said = [[text.get_text().replace("\n", " ") for text in axes.texts] for axes in panels]
+    assert [words for words in said if words] == [["no such variant"]]
+
+
+def test_variants_without_a_control_have_rows_too() -> None:
+    sweep = many([8.0])
+    sweep["interventions"] = sweep["interventions"].iloc[:0]
+    figure = draw("variants", sweep)
+    keys = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert [len(key.get_texts()) for key in keys] == [5, 5]
+
+
+@pytest.mark.parametrize("num_tasks", [[4.0], PAPER])
+def test_many_are_legible(num_tasks: list[float]) -> None:
+    sweep = many(num_tasks, 2, **{"a_name_as_long_as_names_may_be_" * 2: made_up_sweep(PAPER, 2)})
+    shown = texts(draw("variants", sweep, smoothing_window=3))
+    assert min(text.get_fontsize() for text in shown) >= 7
+    assert overlapping(shown) == []
+
+
+@pytest.mark.parametrize("number", [2, 8])
 @pytest.mark.parametrize(("num_tasks", "num_seeds"), [(FEW, 1), (PAPER, 3), ([4.0], 20)])
 def test_it_is_legible(num_tasks: list[float], num_seeds: int, number: int) -> None:
     names = ["a_name_as_long_as_names_may_be_" * 2, *map("variant_{}".format, range(1, number - 1))]

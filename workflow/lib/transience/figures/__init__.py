@@ -5,6 +5,7 @@
 - `captions`: which figures there are, the tables that each reads, what to look for
 - `style`: sizes, fonts, the one colour scale of M, axes, keys
 - `panels`: grids of panels in figures of many variants, and their colours
+- `kinds`: rows of panels for variants of one kind, where they are many
 - `doses`: interventions that differ in strength and onset alone, and what to call them
 - `curves`: losses and distances over training
 - `against_diversity`: quantities of a run against its M

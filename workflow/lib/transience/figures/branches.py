@@ -1,8 +1,5 @@
 """Branches where they leave their parent, in the joint trajectory PCA of the variant they leave."""
 
-import textwrap
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,19 +8,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from transience.figures import style
-from transience.figures.curves import Tables
+from transience.figures.curves import Tables, smooth
 from transience.figures.doses import doses
-from transience.figures.panels import COLOURS
+from transience.figures.kinds import MOST_COLUMNS, MOST_ROWS, kind_panels, label_outside, rows_of
 from transience.figures.settings import MAIN, variant_shown
 from transience.figures.style import DiversityScale
-from transience.problem.diversity import symbol
 
-MOST_COLUMNS, MOST_ROWS, KEY = 4, 8, 0.8  # the key is so wide as a part of a panel, of three
 ROW, AROUND = 1.7, 0.8  # inches
 OTHERS, PARENT = "#d8d8d8", "#8c8c8c"
 COMPONENTS = ["pc1", "pc2"]
 NO_BRANCHES = "no variant branches from another one"
-UNNAMED = {"none": "no phase, or another length", "": "no control of its M and seed"}
 
 
 def branches(tables: Tables, window: int) -> Figure:
@@ -34,17 +28,13 @@ def branches(tables: Tables, window: int) -> Figure:
     first, whole = points.iloc[0], tables["trajectory_pca"]
     whole = whole[(whole["variant"] == first["plane"]) & (whole["seed"] == first["seed"])]
     shown = DiversityScale.of(points["num_tasks"]).key_values(MOST_COLUMNS)
-    rows = [*_rows(points, tables["interventions"])][:MOST_ROWS]
-    figure = Figure(figsize=(style.FULL_WIDTH, AROUND + ROW * len(rows)))
-    widths = [*[1.0] * len(shown), KEY * len(shown) / 3]
-    grid = figure.subplots(len(rows), len(shown) + 1, squeeze=False, width_ratios=widths)
-    for (*panels, key), (kind, names) in zip(grid, rows, strict=True):
-        colours = dict(zip(names, COLOURS, strict=False))
+    rows = [*rows_of(_kinds(points, tables["interventions"]))][:MOST_ROWS]
+    figure, grid = kind_panels(rows, shown, height=ROW, around=AROUND)
+    for panels, (_, colours) in zip(grid, rows, strict=True):
         for axes, num_tasks in zip(panels, shown, strict=True):
-            own = points[(points["num_tasks"] == num_tasks) & points["variant"].isin(names)]
-            _draw_panel(axes, whole, own, num_tasks, colours)
-        _draw_key(key, kind, colours)
-    _align(grid[:, :-1], points, whole, shown)
+            own = points[(points["num_tasks"] == num_tasks) & points["variant"].isin(colours)]
+            _draw_panel(axes, whole, own, num_tasks, colours, window=window)
+    _align(grid, points, whole, shown)
     _key_of_marks(figure)
     return figure
 
@@ -58,32 +48,41 @@ def _of_one_plane(points: pd.DataFrame) -> pd.DataFrame:
     return points[points["seed"] == points["seed"].min()]
 
 
-def _rows(points: pd.DataFrame, interventions: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
-    """Kinds of branches, and the variants of each as they leave, no more than there are colours."""
+def _kinds(points: pd.DataFrame, interventions: pd.DataFrame) -> pd.Series:
+    """Kind of each variant that branches, by variant, as they leave."""
     named: dict[str, str] = {}
     for table, column in ((interventions, "kind"), (doses(interventions), "series")):
         named |= table.drop_duplicates("variant").set_index("variant")[column].to_dict()
     starts = points.groupby(["variant", "num_tasks"])["step"].min().groupby("variant").mean()
     names = starts.sort_values(kind="stable").index
-    kinds = pd.Series([named.get(name, "") for name in names], index=names)
-    for kind, own in kinds.groupby(kinds):
-        for first in range(0, len(own), len(COLOURS)):
-            yield UNNAMED.get(kind, kind), [*own.index[first : first + len(COLOURS)]]
+    return pd.Series([named.get(name, "") for name in names], index=names, dtype=str)
 
 
 def _draw_panel(
-    axes: Axes, whole: pd.DataFrame, own: pd.DataFrame, num_tasks: float, colours: dict[str, str]
+    axes: Axes,
+    whole: pd.DataFrame,
+    own: pd.DataFrame,
+    num_tasks: float,
+    colours: dict[str, str],
+    *,
+    window: int,
 ) -> None:
-    """Panel: all paths of the plane, that of M darker, and branches of M from where they leave."""
+    """Panel: all paths of the plane, that of M darker, and branches of M from where they leave.
+
+    Paths are smoothed between their ends; marks are not.
+    """
     if own.empty:
         style.nothing_to_show(axes, "no such branch")
         return
     for m, path in whole[whole["predictor"].isna()].sort_values("step").groupby("num_tasks"):
         look = {"color": PARENT, "linewidth": 0.7} if m == num_tasks else {"color": OTHERS}
-        axes.plot(path["pc1"], path["pc2"], **{"linewidth": 0.4, "zorder": 1} | look)
+        line = (smooth(path[component], window) for component in COMPONENTS)
+        axes.plot(*line, **{"linewidth": 0.4, "zorder": 1} | look)
     for name, path in own.groupby("variant"):
-        xy, colour = path.sort_values("step")[COMPONENTS].to_numpy(), colours[name]
-        axes.plot(*xy.T, color=colour, linewidth=1.0, zorder=3)
+        path, colour = path.sort_values("step")[COMPONENTS], colours[name]
+        xy, line = path.to_numpy(), smooth(path, window).to_numpy(copy=True)
+        line[[0, -1]] = xy[[0, -1]]
+        axes.plot(*line.T, color=colour, linewidth=1.0, zorder=3)
         axes.plot(*xy[0], "o", color=colour, markersize=3.2, markerfacecolor="white",
                   markeredgewidth=0.8, zorder=5)  # fmt: skip
         axes.plot(*xy[-1], "*", color=colour, markersize=6.5, markeredgecolor="white",
@@ -110,25 +109,9 @@ def _align(
             room = 0.06 * (most[name] - least[name]) or 1.0
             if np.isfinite(room):
                 axes.set(**{f"{which}lim": (least[name] - room, most[name] + room)})
-        place = axes.get_subplotspec()
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.tick_params(labelbottom=place.is_last_row(), labelleft=place.is_first_col())
-        axes.set_xlabel("PC1" if place.is_last_row() else "")
-        axes.set_ylabel("PC2" if place.is_first_col() else "")
-    for axes, num_tasks in zip(grid[0], shown, strict=True):
-        axes.set_title(f"M = {symbol(num_tasks)}")
-
-
-def _draw_key(axes: Axes, kind: str, colours: dict[str, str]) -> None:
-    """Key of a row: the kind of branch, and the variants in their colours."""
-    axes.set_axis_off()
-    handles = [
-        Line2D([], [], color=colour, label=textwrap.fill(name, style.LINE))
-        for name, colour in colours.items()
-    ]
-    title = textwrap.fill(kind, style.LINE)
-    axes.legend(handles=handles, title=title, loc="center left", alignment="left")
+        label_outside(axes, "PC1", "PC2")
 
 
 def _key_of_marks(figure: Figure) -> None:

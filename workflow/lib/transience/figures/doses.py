@@ -32,6 +32,17 @@ def doses(runs: pd.DataFrame) -> pd.DataFrame:
     return known.assign(place=known.groupby("moment")["onset"].transform("mean"))
 
 
+def in_order(runs: pd.DataFrame) -> pd.DataFrame:
+    """Variants of table `interventions`, the index: by kind, as they begin, and how strong.
+
+    Columns: `kind`, and `series` and `moment` where a variant is a dose (`doses`), else missing.
+    """
+    found = doses(runs).groupby("variant")[["series", "moment", "place", "value"]].first()
+    each = runs.groupby("variant")[["kind"]].first().join(found).reset_index()
+    order = each.sort_values(["kind", "series", "place", "value", "variant"])
+    return order.set_index("variant")[["kind", "series", "moment"]]
+
+
 def _series(runs: pd.DataFrame) -> str:
     """What a variant changes, of which weights, and for how many steps unless it is to the end."""
     first = runs.iloc[0]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from transience.figures import style
 from transience.figures.curves import Tables
+from transience.figures.doses import in_order
 from transience.figures.pareto import NO_CONTROL
 from transience.figures.style import DiversityScale
 
@@ -22,7 +23,7 @@ def interventions(tables: Tables, window: int) -> Figure:
     """What of the OOD loss is preserved, gained over stopping early, and paid for on q_M."""
     runs = tables["interventions"]
     runs = runs.assign(cost=runs["final_loss"] / runs["control_final_loss"])
-    order = _order(runs)
+    order = in_order(runs).index.tolist()[:MOST_ROWS]
     figure = Figure(figsize=(style.FULL_WIDTH, 1.0 + ROW * max(len(order), 3)))
     grid = figure.subplots(1, len(COLUMNS), sharey=True)
     scale = DiversityScale.of(runs["num_tasks"])
@@ -36,12 +37,6 @@ def interventions(tables: Tables, window: int) -> Figure:
         style.nothing_to_show(grid[1], NO_CONTROL)
     style.diversity_key(figure, scale)
     return figure
-
-
-def _order(runs: pd.DataFrame) -> list[str]:
-    """Variants by kind, and within a kind by name; at most so many as there is room for."""
-    named = runs[["kind", "variant"]].drop_duplicates().sort_values(["kind", "variant"])
-    return named["variant"].tolist()[:MOST_ROWS]
 
 
 def _draw(

@@ -1,6 +1,7 @@
 """All variants side by side: the loss on new tasks over training, one panel for each M (ours)."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,15 +11,19 @@ from matplotlib.lines import Line2D
 
 from transience.figures import style
 from transience.figures.curves import Tables, by_seed, draw_seeds
+from transience.figures.doses import WORDS, in_order
+from transience.figures.kinds import MOST_COLUMNS, MOST_ROWS, kind_panels, label_outside, rows_of
 from transience.figures.panels import COLOURS, diversity_panels
+from transience.figures.settings import MAIN, variant_shown
 from transience.figures.style import DiversityScale
 from transience.files.selections import mean_over_positions
 
 MOST_PANELS, COLUMNS = 8, 4
 SAME = 1e-3  # relative difference of ridge's losses on one test set, computed in two runs
 NOT_SHARED = "no M that two variants share"
-# Of lines whose colour has been used before
-PATTERNS = ("solid", (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (7, 2)))
+ROW, AROUND = 1.6, 0.8  # inches
+RIDGE = {"label": "ridge", "color": style.RIDGE_COLOUR, "linestyle": "--", "linewidth": 0.9}
+ONE_OF_MANY = {"color": "#8c8c8c", "zorder": 1}  # what others are compared with
 
 # Inches in the key: its rows, and the line before a name with the space behind it
 KEY_ROW, KEY_LINE = 0.16, 0.5
@@ -29,37 +34,68 @@ Look = dict[str, Any]
 def variants(tables: Tables, window: int) -> Figure:
     """OOD loss over training of every variant, for M that two of them have, and ridge's loss."""
     loss = mean_over_positions(tables["evaluation"], "gaussian")
-    looks = _looks(loss["variant"])
+    names = sorted(loss["variant"].unique())
     shared = _shared(tables["transient_ridge"])
+    if len(names) > len(COLOURS) and shared:
+        return _by_kind(tables, loss, names, shared[:MOST_COLUMNS], window=window)
+    looks = {name: _look(colour) for name, colour in zip(names, COLOURS, strict=False)}
     in_a_row = _columns_of_key(looks)
-    key_rows = math.ceil((len(looks) + 1) / in_a_row)
-    around = 0.5 + KEY_ROW * key_rows
+    around = 0.5 + KEY_ROW * math.ceil((len(looks) + 1) / in_a_row)
     figure, grid = diversity_panels(
         shared, COLUMNS, NOT_SHARED, height=1.9, around=around, sharey=True
     )
     for axes, num_tasks in zip(grid, shared, strict=False):
-        own = loss[loss["num_tasks"] == num_tasks]
-        ridge = tables["transient_ridge"].query("num_tasks == @num_tasks")
-        _draw_panel(axes, own, ridge, looks, window=window)
+        _draw_panel(axes, tables, loss, num_tasks, looks, window=window)
         axes.set_xlabel("step (log scale)")
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("OOD loss on $q_∞$")
     if shared:
         style.plain_log_axis(grid[0])
     handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
-    handles.append(Line2D([], [], label="ridge", color="black", linestyle="--", linewidth=0.9))
-    figure.legend(handles=handles, loc="outside lower center", ncols=in_a_row)
+    figure.legend(
+        handles=[*handles, Line2D([], [], **RIDGE)], loc="outside lower center", ncols=in_a_row
+    )
     return figure
 
 
-def _looks(names: pd.Series) -> dict[str, Look]:
-    """Colour and pattern of each variant's lines."""
-    each = {}
-    for place, name in enumerate(sorted(names.unique())):
-        turn, colour = divmod(place, len(COLOURS))
-        pattern = PATTERNS[turn % len(PATTERNS)]
-        each[name] = {"color": COLOURS[colour], "linestyle": pattern, "zorder": 2}
-    return each
+def _by_kind(
+    tables: Tables,
+    loss: pd.DataFrame,
+    names: list[str],
+    shared: tuple[float, ...],
+    *,
+    window: int,
+) -> Figure:
+    """Rows of variants that change the same, each with the main variant; too many for one panel."""
+    main = variant_shown(MAIN, names)
+    rows = [*_rows(tables["interventions"], [name for name in names if name != main])][:MOST_ROWS]
+    figure, grid = kind_panels(rows, shared, height=ROW, around=AROUND)
+    for panels, (_, colours) in zip(grid, rows, strict=True):
+        looks = {name: _look(colour) for name, colour in colours.items()} | {main: ONE_OF_MANY}
+        for axes, num_tasks in zip(panels, shared, strict=True):
+            own = loss[loss["variant"].isin(looks)]
+            _draw_panel(axes, tables, own, num_tasks, looks, window=window)
+            style.step_axis(axes, loss["step"].max())
+            axes.sharey(grid[0, 0])
+            label_outside(axes, "step (log scale)", "OOD loss on $q_∞$")
+    style.plain_log_axis(grid[0, 0])
+    style.marker_key(figure, Line2D([], [], label=main, **ONE_OF_MANY), Line2D([], [], **RIDGE))
+    return figure
+
+
+def _rows(runs: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Kinds of what variants change, and colours; doses of one kind that are many, by moment."""
+    each = in_order(runs).astype(object)
+    first = [name for name in each.index if name in names]
+    each = each.reindex([*first, *(name for name in names if name not in first)])
+    series = each["series"].fillna("")
+    many = series.map(series.value_counts()) > len(COLOURS)
+    parts = series.where(~many, series + each["moment"].fillna(""))
+    return rows_of(each["kind"].fillna("").replace(WORDS), parts)
+
+
+def _look(colour: str) -> Look:
+    return {"color": colour, "zorder": 2}
 
 
 def _shared(runs: pd.DataFrame) -> tuple[float, ...]:
@@ -69,15 +105,29 @@ def _shared(runs: pd.DataFrame) -> tuple[float, ...]:
 
 
 def _draw_panel(
-    axes: Axes, loss: pd.DataFrame, runs: pd.DataFrame, looks: dict[str, Look], *, window: int
+    axes: Axes,
+    tables: Tables,
+    loss: pd.DataFrame,
+    num_tasks: float,
+    looks: dict[str, Look],
+    *,
+    window: int,
 ) -> None:
-    """Panel: a line for each variant, and ridge's loss once, or once for each where they differ."""
+    """Panel: a line to its end for each variant, and ridge's loss, once for each if they differ."""
+    known = tables["transient_ridge"].query("num_tasks == @num_tasks")
+    runs = known[known["variant"].isin(looks)]
+    loss = loss[loss["num_tasks"] == num_tasks]
+    if runs["variant"].nunique() < 2:
+        style.nothing_to_show(axes, "no such variant")
+        return
     for name, rows in loss.groupby("variant"):
-        draw_seeds(axes, by_seed(rows, "loss"), looks[name], window=window)
+        seeds = by_seed(rows, "loss")
+        draw_seeds(axes, seeds, looks[name], window=window)
+        end = seeds.dropna().mean(axis=1).tail(1)
+        axes.plot(end.index, end, "o", color=looks[name]["color"], markersize=3, linewidth=0)
     by_variant = runs.pivot(index="seed", columns="variant", values="ridge_ood_loss")
-    apart = by_variant.max(axis=1) - by_variant.min(
-        axis=1
-    )  # of a seed, as seeds have own test sets
+    # Of a seed, as seeds have test sets of their own.
+    apart = by_variant.max(axis=1) - by_variant.min(axis=1)
     levels = {style.RIDGE_COLOUR: by_variant.mean(axis=1).mean()}
     if (apart > SAME * by_variant.max(axis=1)).any():
         levels = {looks[name]["color"]: level for name, level in by_variant.mean().items()}

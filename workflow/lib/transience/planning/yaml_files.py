@@ -1,5 +1,9 @@
-"""Configuration files: read, with what a YAML reader stops at or passes over in silence."""
+"""Configuration files: read, with what a YAML reader stops at or passes over in silence.
 
+``python -m transience.planning.yaml_files FILE ...`` says what is wrong with the files themselves.
+"""
+
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,3 +89,8 @@ def _repeated(mapping: yaml.MappingNode) -> Iterator[str]:
         if key in first:
             yield f", line {line}: expected key '{key}' once; found it in line {first[key]} as well"
         first.setdefault(key, line)
+
+
+if __name__ == "__main__":
+    if problems := check_files(sys.argv[1:]):
+        sys.exit("\n".join(problems))
