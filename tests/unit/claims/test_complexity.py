@@ -46,6 +46,10 @@ def test_a_claim_fails_where_one_seed_says_otherwise(claim: str, spoil: Callable
         ("llc_converges", without(INF)),
         ("llc_converges", without(256)),
         ("loss_gap_shrinks", without(16, 64, 128, 256)),
+        (
+            "loss_gap_shrinks",
+            every(*(change("predictors", "loss", m, 1.0, s) for m in DIVERSITIES for s in SEEDS)),
+        ),
         ("llc_plateaus", without(256)),
         ("llc_rises", change("llc", "diverged", 1, True)),
     ],

@@ -93,3 +93,12 @@ def test_every_predictor_has_its_correlation_in_both_forms(tables: Tables):
         expected = agreement.loc[agreement["estimate"] == estimate, "rank_correlation"]
         assert sorted(shown[shape]) == pytest.approx(sorted(expected))
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == "M alone"
+
+
+def test_runs_of_no_length_are_at_no_place_of_a_logarithmic_axis(tables: Tables):
+    table = tables["free_energy"]
+    table["outcome"] = table["outcome"].replace({"left": "stays", "passed_by": "stays"})
+    table[["observed_low", "observed_high"]] = [0.0, math.inf]
+    axes = draw("departure", tables).axes[1]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert axes.get_xlim()[0] > 0 and axes.get_ylim()[0] > 0

@@ -8,7 +8,7 @@ from legible import overlapping, texts
 from matplotlib.figure import Figure
 
 from transience.figures.draw import draw
-from transience.figures.llc_curve import between_methods, llc_curve, over_infinity
+from transience.figures.llc_curve import NO_PULL, between_methods, llc_curve, over_infinity
 
 ROWS = [  # M, seed, method, h*, λ̂, error
     (8.0, 0, "quadrature", 1.0, 20.0, 1.0),
@@ -70,3 +70,14 @@ def test_the_own_estimate_is_one_more_point_of_the_curve() -> None:
 )
 def test_an_empty_panel_says_why(num_tasks: list[float], curve: bool, said: list[str]) -> None:
     assert words(llc_curve(tables(num_tasks, curve=curve), 1)) == said
+
+
+def test_no_pull_has_no_place_on_the_axis() -> None:
+    own = tables([8.0, math.inf])
+    own["llc"]["gamma"] = 0.0
+    _, sgld, both = draw("llc_curve", own).axes[:3]
+    assert [text.get_text().replace("\n", " ") for text in sgld.texts] == [NO_PULL]
+    assert both.texts[0].get_text().replace("\n", " ") == "no h* that both methods have"
+    curve = pd.concat([own["llc_curve"], own["llc_curve"].assign(method="sgld", h_star=1.0)])
+    sgld = draw("llc_curve", own | {"llc_curve": curve}).axes[1]
+    assert not list(sgld.texts) and sgld.get_xlim() == pytest.approx((1 / 3, 3))

@@ -68,13 +68,12 @@ def _draw_prediction(axes: Axes, runs: pd.DataFrame, scale: DiversityScale, *, o
         ends = (row.predicted_low, row.predicted_samples, row.predicted_high)
         predicted = tuple(_shown(value, at_once) for value in ends)
         draw_run(axes, row, predicted, scale.colour(row.num_tasks))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     ends = there[["observed_low", "observed_high", "predicted_high", "predicted_samples"]]
     ends = ends.to_numpy(float)
     ends = ends[np.isfinite(ends) & (ends > 0)]
     low, high = (ends.min(), ends.max()) if len(ends) else (10.0, 1000.0)
-    axes.set_xlim(low / 3, high * 3)
+    axes.set_xlim(low / 3, high * 3)  # before the scale, which would look for some above 0
+    axes.set_xscale("log")
     _axis_of_predictions(axes, high * 3)
     whole = [low / 3, high * 3]
     axes.plot(whole, whole, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
@@ -104,6 +103,7 @@ def _say_what_is_missing(axes: Axes, there: pd.DataFrame, missing: int) -> None:
 def _axis_of_predictions(axes: Axes, high: float) -> None:
     """Logarithmic, with n* = 0 in a band at the foot."""
     axes.set_ylim(AT_ONCE / BAND, high)
+    axes.set_yscale("log")
     axes.axhspan(AT_ONCE / BAND, AT_ONCE * BAND, color="#f2eef5", zorder=0, linewidth=0)
     powers = range(1, int(np.log10(high)) + 1)
     labels = [f"$\\mathdefault{{10^{{{power}}}}}$" for power in powers]

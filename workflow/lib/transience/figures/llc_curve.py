@@ -16,6 +16,7 @@ METHODS = {"quadrature": "quadrature", "sgld": "SGLD"}
 USUAL, FAR = 0.9, 3.0  # a quantile of ratios, and how far above it one is left out of the panel
 DECADE = 10.0  # below it an axis of powers of ten has next to no labels, or crowded ones
 RUN = ["num_tasks", "seed", "h_star"]
+NO_PULL = "h* = 0 (γ = 0) has no place on a logarithmic axis"
 
 
 def llc_curve(tables: Tables, _window: int) -> Figure:
@@ -56,8 +57,11 @@ def _ratio(over: pd.DataFrame, under: pd.DataFrame, keys: list[str]) -> pd.DataF
 
 
 def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str) -> None:
-    """Mean over seeds by M, with seeds as points and their errors."""
-    ratios = ratios[ratios["value"].notna()]
+    """Mean over seeds by M, with seeds as points and their errors; h* = 0 has no place."""
+    known = ratios[ratios["value"].notna()]
+    ratios = known[known["h_star"] > 0]
+    if len(known) > len(ratios):
+        none = NO_PULL
     for num_tasks, rows in ratios.groupby("num_tasks"):
         look = scale.line(num_tasks)
         mean = rows.groupby("h_star")["value"].mean()
