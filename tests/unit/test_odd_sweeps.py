@@ -13,7 +13,11 @@ from transience.files.tables import read_table
 from transience.verify.inspection import verify
 
 FEW = (24, 32, 36, 88)  # quick: a still run whose chains diverge, M = inf, M = 1, no LLC
-MAY_STOP = re.compile(r"training diverged at step \d+: batch loss .*", re.DOTALL)
+MAY_STOP = re.compile(
+    r"training diverged at step \d+: batch loss .*"
+    r"|.*: expected the state of step \d+, .*; found that its training ended at step \d+ .*",
+    re.DOTALL,
+)
 KNOWN = {  # what the issue on odd sweeps began with
     "infinity alone": {"sweep": {"num_tasks": ["inf"], "seeds": [0]}},
     "a variant of infinity alone": {
@@ -44,7 +48,7 @@ KNOWN = {  # what the issue on odd sweeps began with
 
 
 def goes_through(chain: Chain) -> None:
-    """Run all commands; a training may diverge, which a line says, and nothing can follow."""
+    """Run all commands; a training may diverge, or end before a branch leaves it; a line says so."""
     chain.folder.mkdir()
     for what, command in chain.commands():
         try:

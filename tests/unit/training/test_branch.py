@@ -156,3 +156,11 @@ def test_a_state_that_is_not_kept_is_told_in_one_line(folder):
     (line,) = done.stderr.strip().splitlines()
     assert "parent.states: expected the state of step 10, at which lost leaves parent" in line
     assert line.endswith("found those of 20, 30")
+
+
+def test_a_parent_that_ended_before_is_told_in_one_line(folder):
+    done = branch(folder, "beyond", 50, num_steps=60)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert "expected the state of step 50, at which beyond leaves parent" in line
+    assert line.endswith("found that its training ended at step 40 (stop_when)")

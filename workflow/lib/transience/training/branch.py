@@ -47,9 +47,12 @@ class Parent:
             num_steps = checkpoints.metadata["settings"]["training"]["num_steps"]
             step = in_steps(branch.step, num_steps)
         if step not in {*states.steps} & {*checkpoints.steps}:
+            found = f"those of {', '.join(map(str, states.steps)) or 'none'}"
+            if step > checkpoints.steps[-1]:
+                found = f"that its training ended at step {checkpoints.steps[-1]} (stop_when)"
             raise InputError(
                 f"{states.path}: expected the state of step {step}, at which {run.variant} leaves "
-                f"{branch.variant}; found those of {', '.join(map(str, states.steps)) or 'none'}"
+                f"{branch.variant}; found {found}"
             )
         log, signals = (read_table(files[name], name) for name in ("training", "signals"))
         log = log.merge(signals, on=[*RUN_KEYS, "step", "batch_loss"])
