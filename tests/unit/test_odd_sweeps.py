@@ -48,7 +48,7 @@ KNOWN = {  # what the issue on odd sweeps began with
 
 
 def goes_through(chain: Chain) -> None:
-    """Run all commands; a training may diverge, or end before a branch leaves it; a line says so."""
+    """Run all commands; a line may say that a training diverged or ended before its branch."""
     chain.folder.mkdir()
     for what, command in chain.commands():
         try:
