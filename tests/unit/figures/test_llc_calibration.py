@@ -45,3 +45,18 @@ def test_one_m_alone_and_diverged_chains_are_drawn(num_tasks: tuple, diverged: b
     said = [text.get_text().replace("\n", " ") for text in texts(draw("llc_calibration", read))]
     assert ("one M, nothing to order" in said) == (len(num_tasks) == 1)
     assert ("every difference is missing" in said) == (len(num_tasks) > 1 and diverged)
+
+
+@pytest.mark.parametrize(("lowered", "labels"), [(0.73, 2), (0.98, 2), (0.25, 3)])
+def test_a_step_size_that_was_lowered_has_a_label_if_there_is_room(lowered, labels) -> None:
+    calibration = made_up(num_tasks=(1.0, 8.0))
+    configured = (calibration["setting"] == "configured") & (calibration["num_tasks"] == 8)
+    calibration.loc[configured, "step_size"] *= lowered
+    read = {
+        "llc_calibration": calibration,
+        "llc_curvature": made_up_curvature(calibration),
+        "llc_ordering": ordering_table(calibration),
+    }
+    figure = draw("llc_calibration", read)
+    assert overlapping(texts(figure)) == []
+    assert len(figure.axes[1].get_xticks()) == labels

@@ -27,6 +27,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "llc": {"linestyle": (0, (2.5, 1.2)), "filled": False},
 }
 SHAPES = {"half_step_size": "o", "fourfold_nbeta": "^"}
+LABEL, MARGIN = 0.34, 1.35  # of an axis: width of a number, and factor beyond the last of them
 SWEEPS = (  # column, settings that vary it, title, label
     ("nbeta", ["quarter_nbeta", CONFIGURED, "fourfold_nbeta"], "nβ at fixed h*", "nβ (1/label²)"),
     ("step_size", ["half_step_size", CONFIGURED], "ε", "step size ε (weight²)"),
@@ -77,13 +78,23 @@ def _draw_estimates(axes: Axes, rows: pd.DataFrame, column: str, scale: Diversit
 
 
 def _value_axis(axes: Axes, values: list[float]) -> None:
-    """Make x logarithmic with ticks at the values tried, and nowhere else."""
+    """Make x logarithmic with ticks at the values tried, if they are apart, and nowhere else."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.xaxis.set_major_locator(FixedLocator(_apart(values)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
-    axes.set_xlim(values[0] / 1.35, values[-1] * 1.35)
+    axes.set_xlim(values[0] / MARGIN, values[-1] * MARGIN)
     axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _apart(values: list[float]) -> list[float]:
+    """The least, the greatest and what has room between: an ε that was lowered stands anywhere."""
+    first, last = values[0], values[-1]
+    least, kept = (MARGIN**2 * last / first) ** LABEL, [first]
+    for value in values[1:-1]:
+        if min(value / kept[-1], last / value) >= least:
+            kept.append(value)
+    return kept if first == last else [*kept, last]
 
 
 def _number(value: float) -> str:
