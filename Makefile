@@ -31,9 +31,9 @@ SWEEP := PYTHONPATH=workflow/lib $(BIN)/snakemake --cores $(CORES) --logger swee
 	--scheduler greedy --rerun-incomplete --keep-going
 OWN = $(filter-out config/config.yaml,$(CONFIG))
 CONFIGURED = $(if $(OWN),--configfile $(CONFIG))
-# A file without a name of its own is a sweep of the name before it, as Snakemake reads them.
-experiment = $(shell sed -n 's/^experiment:[^A-Za-z0-9_]*\([A-Za-z0-9_-]*\).*/\1/p' \
-	config/config.yaml $(wildcard $(1)) | tail -n 1)
+# Told by the shell that runs a recipe, when .venv is there.
+FILES := PYTHONPATH=workflow/lib $(BIN)/python -m transience.planning.yaml_files
+experiment = $$($(FILES) --experiment $(1))
 
 .PHONY: readable sweep smoke calibrate watch verify test oracles slurm-test cluster-check benchmark lint
 
@@ -55,9 +55,9 @@ watch: readable
 verify: readable
 	@PYTHONPATH=workflow/lib $(BIN)/python -m transience.verify results/$(EXPERIMENT)
 
-# Files of one's own, in our words: Snakemake's name no file, or are a traceback.
+# In our words: Snakemake's name no file, or are a traceback.
 readable: $(READY)
-	@$(if $(OWN),PYTHONPATH=workflow/lib $(BIN)/python -m transience.planning.yaml_files $(CONFIG))
+	@$(FILES) config/config.yaml $(OWN)
 
 # A file's tests stay together, as they share sweeps; files in the order of pyproject.toml. With SLURM's
 # plugin installed every snakemake asks the cluster, and waits 10 s for one that is down: so none is named.

@@ -41,9 +41,22 @@ def test_a_limit_of_threads_is_none_of_cores(project, monkeypatch):
 MINE = "CONFIG=config/mine.yaml"
 
 
+def last_line(project, *words: str) -> str:
+    """The last command of a target, in words: the name of the sweep is told by the shell."""
+    (project.folder / ".venv").unlink(missing_ok=True)
+    (project.folder / ".venv").symlink_to(Path(sys.prefix))
+    line = make(project, "-n", "-o", ".venv/.installed", *words).stdout.splitlines()[-1]
+    command = line if line.startswith("echo") else f'echo "{line}"'
+    run = subprocess.run(
+        ["sh", "-c", command], cwd=project.folder, capture_output=True, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
 def test_the_report_is_named_at_the_end(project):
     (project.folder / "config/mine.yaml").write_text('experiment: "mine"  # ours\n')
     (project.folder / "config/nameless.yaml").write_text("sweep: {seeds: [1]}\n")
+    (project.folder / "config/a name.json").write_text('{"experiment": "jsony"}\n')
     for words, name in {
         (): "laptop",
         ("smoke",): "smoke",
@@ -51,9 +64,9 @@ def test_the_report_is_named_at_the_end(project):
         ("CONFIG=config/nameless.yaml",): "laptop",
         ("CONFIG=config/smoke.yaml config/mine.yaml",): "mine",
         ("CONFIG=config/mine.yaml config/nameless.yaml",): "mine",
+        ("CONFIG='config/a name.json'",): "jsony",
     }.items():
-        last = make(project, "-n", *words).stdout.splitlines()[-1]
-        assert last == f'echo "Report: results/{name}/report.html"'
+        assert last_line(project, *words) == f"Report: results/{name}/report.html"
 
 
 def test_every_command_for_a_sweep_takes_a_configuration(project):
@@ -62,9 +75,7 @@ def test_every_command_for_a_sweep_takes_a_configuration(project):
     for target in ("sweep", "calibrate"):
         command = make(project, "-n", target, MINE).stdout.splitlines()[-2]
         assert command.endswith(" --configfile config/mine.yaml")
-    assert make(project, "-n", "calibrate", MINE).stdout.endswith(
-        'Proposal: results/mine/llc_proposal.yaml"\n'
-    )
+    assert last_line(project, "calibrate", MINE) == "Proposal: results/mine/llc_proposal.yaml"
 
 
 def test_a_file_that_cannot_be_read_is_named_first(project):
@@ -84,6 +95,9 @@ def test_a_file_that_cannot_be_read_is_named_first(project):
             first, end = run.stderr.splitlines()
             assert first.startswith(line)
             assert end.startswith("make: ***") and "readable" in end
+    project.edit("config/config.yaml", "experiment: laptop", "- laptop")
+    first = make(project, "verify", "-o", ".venv/.installed").stderr.splitlines()[0]
+    assert first.startswith("config/config.yaml, line ")
 
 
 def test_verify_looks_at_the_sweep(project):
@@ -91,8 +105,8 @@ def test_verify_looks_at_the_sweep(project):
         (): "results/laptop",
         ("CONFIG=config/smoke.yaml",): "results/smoke",
     }.items():
-        found = make(project, "-n", "verify", *words).stdout.split()
-        assert found[-3:] == ["-m", "transience.verify", results]
+        line = last_line(project, "verify", *words)
+        assert line.split()[-3:] == ["-m", "transience.verify", results]
 
 
 def test_watch_takes_a_configuration_or_an_experiment(project):
@@ -101,8 +115,7 @@ def test_watch_takes_a_configuration_or_an_experiment(project):
         ("CONFIG=config/smoke.yaml",): "results/smoke",
         ("EXPERIMENT=mine", "WATCH=--once"): "results/mine --once",
     }.items():
-        last = make(project, "-n", "watch", *words).stdout.splitlines()[-1]
-        assert last.rstrip().endswith(f"-m transience.watch {results}")
+        assert last_line(project, "watch", *words).endswith(f"-m transience.watch {results}")
 
 
 def test_snakemake_takes_the_targets_for_targets(project):

@@ -53,17 +53,32 @@ def test_a_branch_leaves_its_parent_and_ends():
     np.testing.assert_allclose(on, path[:1])
 
 
-def test_lines_are_smoothed_between_their_ends():
+def test_a_branch_is_smoothed_together_with_what_its_parent_did_before():
     made = tables()
     points = made["branch_trajectories"].query("num_tasks == 8 and seed == 0").sort_values("step")
     path = points[["pc1", "pc2"]].to_numpy()
+    parent = made["trajectory_pca"].query("num_tasks == 8 and seed == 0 and predictor.isna()")
+    before = parent[parent["step"] < points["step"].min()].sort_values("step")
+    last = before[["pc1", "pc2"]].to_numpy()[-1]
     axes = draw("branches", made, smoothing_window=3).axes[0]
     (line,) = [
         one for one in axes.lines if one.get_color() == COLOURS[0] and one.get_marker() == "None"
     ]
     drawn = line.get_xydata()
-    np.testing.assert_allclose(drawn[[0, -1]], path[[0, -1]])
+    np.testing.assert_allclose(drawn[0], np.mean([last, *path[:2]], axis=0))
     np.testing.assert_allclose(drawn[3], path[2:5].mean(axis=0))
+    np.testing.assert_allclose(drawn[-1], path[-1])
+    for shape, expected in (("o", drawn[0]), ("*", path[-1])):
+        (mark,) = marked(axes, shape)
+        np.testing.assert_allclose(mark.get_xydata(), [expected])
+
+
+def test_a_branch_of_a_branch_begins_where_it_leaves():
+    made = tables()
+    made["branch_trajectories"]["parent"] = "other"
+    points = made["branch_trajectories"].query("num_tasks == 8 and seed == 0").sort_values("step")
+    (mark,) = marked(draw("branches", made, smoothing_window=3).axes[0], "o")
+    np.testing.assert_allclose(mark.get_xydata()[0], points[["pc1", "pc2"]].head(2).mean())
 
 
 def test_the_parent_is_darker_than_the_paths_of_other_m():
@@ -86,7 +101,7 @@ def test_rows_are_kinds_and_their_keys_name_the_variants_as_they_leave():
     figure = draw("branches", made)
     keys = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
     assert [key.get_title().get_text().replace("\n", " ") for key in keys] == [
-        "no phase, or another length", "share of new tasks"
+        "other settings", "share of new tasks"
     ]  # fmt: skip
     assert [[text.get_text() for text in key.get_texts()] for key in keys] == [["b9"], names[1:]]
 
@@ -110,7 +125,7 @@ def test_a_branch_without_a_control_is_drawn():
     made = tables(1)
     made["interventions"] = made["interventions"].iloc[:0]
     (key,) = [axes.get_legend() for axes in draw("branches", made).axes if axes.get_legend()]
-    assert key.get_title().get_text().replace("\n", " ") == "no control of its M and seed"
+    assert key.get_title().get_text().replace("\n", " ") == "not compared"
 
 
 def test_a_sweep_without_branches_says_so():

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from transience.figures.kinds import kind_panels, label_outside, rows_of
+from transience.figures.kinds import in_words, kind_panels, label_outside, rows_of
 from transience.figures.panels import COLOURS
 
 MOST = len(COLOURS)
@@ -16,9 +16,9 @@ def kinds(**of: str) -> pd.Series:
 def test_rows_are_kinds_by_name_with_a_colour_for_each_variant():
     rows = [*rows_of(kinds(z="decay", a="none", b="decay", c=""))]
     assert rows == [
-        ("no control of its M and seed", {"c": COLOURS[0]}),
+        ("not compared", {"c": COLOURS[0]}),
         ("decay", {"z": COLOURS[0], "b": COLOURS[1]}),
-        ("no phase, or another length", {"a": COLOURS[0]}),
+        ("other settings", {"a": COLOURS[0]}),
     ]
 
 
@@ -57,3 +57,20 @@ def test_panels_have_m_above_and_a_key_beside():
         label_outside(axes, "step", "loss")
     assert [[axes.get_xlabel() for axes in row] for row in grid] == [["", ""], ["step", "step"]]
     assert [[axes.get_ylabel() for axes in row] for row in grid] == [["loss", ""], ["loss", ""]]
+
+
+def test_a_row_is_as_high_as_its_key():
+    few = [("decay", {"a": COLOURS[0]})]
+    many = [
+        ("decay", {f"a_name_as_long_as_names_may_be_{n}_" * 2: COLOURS[n] for n in range(MOST)})
+    ]
+    figures = [kind_panels(rows, (8.0,), height=1.5, around=1.0)[0] for rows in (few, many)]
+    low, high = (figure.get_size_inches()[1] for figure in figures)
+    assert low == 2.5 and high > 1 + 0.14 * 3 * MOST
+
+
+def test_kinds_are_told_in_words():
+    assert in_words("weight_decay") == "weight decay"
+    assert in_words("fresh_fraction+stop_when") == "share of new tasks and stop at an alarm"
+    assert in_words("none") == "other settings"
+    assert in_words("weight decay of MLPs") == "weight decay of MLPs"

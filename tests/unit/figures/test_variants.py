@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transience.figures.draw import draw
+from transience.figures.panels import COLOURS
 from transience.figures.variants import ONE_OF_MANY as MAIN_ONE
 
 
@@ -114,6 +115,39 @@ def test_a_row_says_where_its_kind_was_not_tried() -> None:
     assert [words for words in said if words] == [["no such variant"]]
 
 
+def test_rows_need_no_main_variant_of_that_m() -> None:
+    sweep = many([8.0, 64.0])
+    for name in ("evaluation", "transient_ridge"):
+        frame = sweep[name]
+        sweep[name] = frame[(frame["num_tasks"] == 8) | (frame["variant"] != "baseline")]
+    panels = [axes for axes in draw("variants", sweep).axes if axes.axison]
+    assert [len(bold(axes)) for axes in panels] == [3, 2, 9, 8]
+
+
+def test_columns_of_many_m_go_from_the_least_to_the_greatest() -> None:
+    shown = titles(draw("variants", many([1.0, 4.0, 8.0, 16.0, 64.0, math.inf])))
+    assert len(shown) >= 4
+    assert (shown[0], shown[3]) == ("M = 1", "M = ∞")
+
+
+def test_variants_without_a_shared_m_have_no_row() -> None:
+    sweep = many([8.0], lonely=made_up_sweep([4.0], 1))
+    keys = [axes.get_legend() for axes in draw("variants", sweep).axes if axes.get_legend()]
+    assert "lonely" not in [text.get_text() for key in keys for text in key.get_texts()]
+
+
+def test_a_dot_is_where_a_seed_ends() -> None:
+    sweep = many([8.0], 2)
+    late = sweep["evaluation"]["step"].max()
+    short = (sweep["evaluation"]["variant"] == "variant_0") & (sweep["evaluation"]["seed"] == 1)
+    short &= sweep["evaluation"]["step"] > late / 2
+    sweep["evaluation"] = sweep["evaluation"][~short]
+    panel = draw("variants", sweep).axes[0]
+    dots = [line for line in panel.lines if line.get_marker() == "o"]
+    ends = sorted(line.get_xdata()[0] for line in dots if line.get_color() == COLOURS[0])
+    assert ends[0] <= late / 2 and ends[1] == late
+
+
 def test_variants_without_a_control_have_rows_too() -> None:
     sweep = many([8.0])
     sweep["interventions"] = sweep["interventions"].iloc[:0]
@@ -124,7 +158,10 @@ def test_variants_without_a_control_have_rows_too() -> None:
 
 @pytest.mark.parametrize("num_tasks", [[4.0], PAPER])
 def test_many_are_legible(num_tasks: list[float]) -> None:
-    sweep = many(num_tasks, 2, **{"a_name_as_long_as_names_may_be_" * 2: made_up_sweep(PAPER, 2)})
+    sweep = many(num_tasks, 2)
+    long = {f"variant_{n}": f"a_name_as_long_as_names_may_be_{n}_" * 2 for n in range(8)}
+    for name in ("evaluation", "transient_ridge", "interventions"):
+        sweep[name] = sweep[name].replace({"variant": long})
     shown = texts(draw("variants", sweep, smoothing_window=3))
     assert min(text.get_fontsize() for text in shown) >= 7
     assert overlapping(shown) == []

@@ -65,3 +65,22 @@ def test_what_the_command_line_gives_is_read_as_in_a_file() -> None:
         "sweep": {"num_tasks": [1, "inf"], "seeds": [0]},
         "task": {"num_examples": "010", "noise_variance": "2025-13-01"},
     }
+
+
+def test_the_name_of_a_sweep_is_that_of_the_last_file_with_one(tmp_path):
+    files = {
+        "flow.yaml": "{experiment: flowy, sweep: {}}",
+        "next.yaml": "experiment:\n  next\n",
+        "none.yaml": "sweep: {seeds: [1]}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    flow, next_line, none = (str(tmp_path / name) for name in files)
+    for paths, name in {
+        (): "laptop",
+        (none,): "laptop",
+        (flow,): "flowy",
+        (flow, none): "flowy",
+        (flow, next_line): "next",
+    }.items():
+        assert yaml_files.experiment([*paths]) == name

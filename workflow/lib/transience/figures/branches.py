@@ -69,7 +69,7 @@ def _draw_panel(
 ) -> None:
     """Panel: all paths of the plane, that of M darker, and branches of M from where they leave.
 
-    Paths are smoothed between their ends; marks are not.
+    Paths are smoothed: a branch together with what its parent did before, to its last checkpoint.
     """
     if own.empty:
         style.nothing_to_show(axes, "no such branch")
@@ -79,13 +79,11 @@ def _draw_panel(
         line = (smooth(path[component], window) for component in COMPONENTS)
         axes.plot(*line, **{"linewidth": 0.4, "zorder": 1} | look)
     for name, path in own.groupby("variant"):
-        path, colour = path.sort_values("step")[COMPONENTS], colours[name]
-        xy, line = path.to_numpy(), smooth(path, window).to_numpy(copy=True)
-        line[[0, -1]] = xy[[0, -1]]
+        line, colour = _line(path, whole, window), colours[name]
         axes.plot(*line.T, color=colour, linewidth=1.0, zorder=3)
-        axes.plot(*xy[0], "o", color=colour, markersize=3.2, markerfacecolor="white",
+        axes.plot(*line[0], "o", color=colour, markersize=3.2, markerfacecolor="white",
                   markeredgewidth=0.8, zorder=5)  # fmt: skip
-        axes.plot(*xy[-1], "*", color=colour, markersize=6.5, markeredgecolor="white",
+        axes.plot(*line[-1], "*", color=colour, markersize=6.5, markeredgecolor="white",
                   markeredgewidth=0.4, zorder=6)  # fmt: skip
     ideals = whole[whole["num_tasks"] == num_tasks].set_index("predictor")[COMPONENTS]
     for name, shape in (("dmmse", "D"), ("ridge", "s")):
@@ -94,6 +92,19 @@ def _draw_panel(
                       markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
     if whole["pc2"].isna().all():
         style.nothing_to_show(axes, "the checkpoints span no plane")
+
+
+def _line(branch: pd.DataFrame, whole: pd.DataFrame, window: int) -> np.ndarray:
+    """Smoothed points (checkpoints, 2) of a branch, but for its last."""
+    first = branch.iloc[0]
+    before = whole[(whole["num_tasks"] == first["num_tasks"]) & whole["predictor"].isna()]
+    before = before[before["step"] < branch["step"].min()]
+    if first["parent"] != first["plane"]:
+        before = before.iloc[:0]  # a branch of a branch
+    path = pd.concat([before.sort_values("step"), branch.sort_values("step")])[COMPONENTS]
+    line = smooth(path, window).to_numpy(copy=True)
+    line[-1] = path.iloc[-1]
+    return line[len(before) :]
 
 
 def _align(

@@ -1,5 +1,7 @@
 """What each variant of training bought and cost beside its control, one row for each (ours)."""
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ COLUMNS = {
     "cost": ("cost on $q_M$", "loss on $q_M$ over the control's"),
 }
 MOST_ROWS = 60
+NAME = 32  # characters in a line of a name
 
 
 def interventions(tables: Tables, window: int) -> Figure:
@@ -24,14 +27,16 @@ def interventions(tables: Tables, window: int) -> Figure:
     runs = tables["interventions"]
     runs = runs.assign(cost=runs["final_loss"] / runs["control_final_loss"])
     order = in_order(runs).index.tolist()[:MOST_ROWS]
-    figure = Figure(figsize=(style.FULL_WIDTH, 1.0 + ROW * max(len(order), 3)))
+    names = [textwrap.fill(name, NAME) for name in order]
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    figure = Figure(figsize=(style.FULL_WIDTH, 1.0 + ROW * lines * max(len(order), 3)))
     grid = figure.subplots(1, len(COLUMNS), sharey=True)
     scale = DiversityScale.of(runs["num_tasks"])
     for letter, axes, (column, (title, label)) in zip("abc", grid, COLUMNS.items(), strict=True):
         style.panel_title(axes, letter, title)
         axes.set_xlabel(label)
         _draw(axes, runs, column, order, scale)
-    grid[0].set_yticks(range(len(order)), order)
+    grid[0].set_yticks(range(len(order)), names)
     grid[0].set_ylim(max(len(order), 3) - 0.5, -0.5)
     if not order:
         style.nothing_to_show(grid[1], NO_CONTROL)

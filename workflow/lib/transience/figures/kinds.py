@@ -11,15 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from transience.figures import style
+from transience.figures.doses import WORDS
 from transience.figures.panels import COLOURS
 from transience.problem.diversity import symbol
 
 MOST_COLUMNS, MOST_ROWS, KEY = 4, 10, 0.8  # the key is so wide as a part of a panel, of three
-UNNAMED = {
-    "none": "no phase, or another length",
-    "stop_when": "stopped at an alarm",
-    "": "no control of its M and seed",
-}
+UNNAMED = {"none": "other settings", "stop_when": "stop at an alarm", "": "not compared"}
+LINE_HEIGHT = 0.14  # inches of a line in a key
 
 Rows = Sequence[tuple[str, dict[str, str]]]
 
@@ -33,7 +31,7 @@ def rows_of(kinds: pd.Series, parts: pd.Series | None = None) -> Iterator[tuple[
     for kind, own in kinds.groupby(kinds):
         parts_of_kind = own if parts is None else parts[own.index]
         for names in _packed(parts_of_kind):
-            yield UNNAMED.get(kind, kind), dict(zip(names, COLOURS, strict=False))
+            yield in_words(kind), dict(zip(names, COLOURS, strict=False))
 
 
 def _packed(parts: pd.Series) -> Iterator[list[str]]:
@@ -51,10 +49,18 @@ def _packed(parts: pd.Series) -> Iterator[list[str]]:
 def kind_panels(
     rows: Rows, shown: Sequence[float], *, height: float, around: float
 ) -> tuple[Figure, np.ndarray]:
-    """A figure, and its axes (rows, M), with M above and the key of a row beside it."""
-    figure = Figure(figsize=(style.FULL_WIDTH, around + height * len(rows)))
+    """A figure, and its axes (rows, M), with M above and the key of a row beside it.
+
+    Rows are ``height`` inches high, or as high as their key.
+    """
     widths = [*[1.0] * len(shown), KEY * len(shown) / 3]
-    grid = figure.subplots(len(rows), len(shown) + 1, squeeze=False, width_ratios=widths)
+    keys = [[kind, *colours] for kind, colours in rows]
+    lines = [sum(_wrapped(text).count("\n") + 1 for text in key) + 1 for key in keys]
+    heights = [max(height, LINE_HEIGHT * count) for count in lines]
+    figure = Figure(figsize=(style.FULL_WIDTH, around + sum(heights)))
+    grid = figure.subplots(
+        len(rows), len(shown) + 1, squeeze=False, width_ratios=widths, height_ratios=heights
+    )
     for axes, (kind, colours) in zip(grid[:, -1], rows, strict=True):
         _draw_key(axes, kind, colours)
     for axes, num_tasks in zip(grid[0], shown, strict=False):
@@ -70,11 +76,18 @@ def label_outside(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y if place.is_first_col() else "")
 
 
+def in_words(kind: str) -> str:
+    """What a variant changes, from the column `kind` of table `interventions`."""
+    return " and ".join(UNNAMED.get(part, WORDS.get(part, part)) for part in kind.split("+"))
+
+
 def _draw_key(axes: Axes, kind: str, colours: dict[str, str]) -> None:
     axes.set_axis_off()
     handles = [
-        Line2D([], [], color=colour, label=textwrap.fill(name, style.LINE))
-        for name, colour in colours.items()
+        Line2D([], [], color=colour, label=_wrapped(name)) for name, colour in colours.items()
     ]
-    title = textwrap.fill(kind, style.LINE)
-    axes.legend(handles=handles, title=title, loc="center left", alignment="left")
+    axes.legend(handles=handles, title=_wrapped(kind), loc="center left", alignment="left")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, style.LINE)

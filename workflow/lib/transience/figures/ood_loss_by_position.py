@@ -29,7 +29,7 @@ def ood_loss_by_position(tables: Tables, window: int) -> Figure:
     _draw_late(late, loss, ridge, last, scale, window=window)
     _draw_rise(rise, rises(loss, tables["transient_ridge"], window), scale)
     seen = f"{last[0]:g}" + (f"–{last[-1]:g}" if len(last) > 1 else "")
-    style.panel_title(late, "a", f"OOD loss after {seen} examples")
+    style.panel_title(late, "a", f"OOD loss after {seen} example{'s' * (seen != 1)}")
     style.panel_title(rise, "b", r"OOD loss at the end over that at $t_{crit}$")
     style.diversity_key(figure, scale)
     style.marker_key(figure, style.marker("none", "ridge (a)", linestyle=":", color="black"))

@@ -12,7 +12,7 @@ from transience.figures import style
 from transience.problem.diversity import symbol
 
 # Okabe and Ito's, without black (ridge) and yellow (too pale), and two more
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a1fa2", "#666666")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a1fa2", "#8c510a")
 
 
 def panels(

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from transience.figures import style
 from transience.figures.curves import Tables, by_seed, draw_seeds
-from transience.figures.doses import WORDS, in_order
+from transience.figures.doses import in_order
 from transience.figures.kinds import MOST_COLUMNS, MOST_ROWS, kind_panels, label_outside, rows_of
 from transience.figures.panels import COLOURS, diversity_panels
 from transience.figures.settings import MAIN, variant_shown
@@ -23,7 +23,7 @@ SAME = 1e-3  # relative difference of ridge's losses on one test set, computed i
 NOT_SHARED = "no M that two variants share"
 ROW, AROUND = 1.6, 0.8  # inches
 RIDGE = {"label": "ridge", "color": style.RIDGE_COLOUR, "linestyle": "--", "linewidth": 0.9}
-ONE_OF_MANY = {"color": "#8c8c8c", "zorder": 1}  # what others are compared with
+ONE_OF_MANY = {"color": "#a8a8a8", "zorder": 1}  # what others are compared with
 
 # Inches in the key: its rows, and the line before a name with the space behind it
 KEY_ROW, KEY_LINE = 0.16, 0.5
@@ -34,10 +34,13 @@ Look = dict[str, Any]
 def variants(tables: Tables, window: int) -> Figure:
     """OOD loss over training of every variant, for M that two of them have, and ridge's loss."""
     loss = mean_over_positions(tables["evaluation"], "gaussian")
-    names = sorted(loss["variant"].unique())
     shared = _shared(tables["transient_ridge"])
-    if len(names) > len(COLOURS) and shared:
-        return _by_kind(tables, loss, names, shared[:MOST_COLUMNS], window=window)
+    loss = loss[loss["num_tasks"].isin(shared.values)]
+    names = sorted(loss["variant"].unique())
+    if len(names) > len(COLOURS):
+        shown = shared.key_values(MOST_COLUMNS)
+        return _by_kind(tables, loss, names, shown, window=window)
+    shared = shared.key_values(MOST_PANELS)
     looks = {name: _look(colour) for name, colour in zip(names, COLOURS, strict=False)}
     in_a_row = _columns_of_key(looks)
     around = 0.5 + KEY_ROW * math.ceil((len(looks) + 1) / in_a_row)
@@ -62,19 +65,22 @@ def _by_kind(
     tables: Tables,
     loss: pd.DataFrame,
     names: list[str],
-    shared: tuple[float, ...],
+    shown: tuple[float, ...],
     *,
     window: int,
 ) -> Figure:
     """Rows of variants that change the same, each with the main variant; too many for one panel."""
     main = variant_shown(MAIN, names)
     rows = [*_rows(tables["interventions"], [name for name in names if name != main])][:MOST_ROWS]
-    figure, grid = kind_panels(rows, shared, height=ROW, around=AROUND)
+    figure, grid = kind_panels(rows, shown, height=ROW, around=AROUND)
     for panels, (_, colours) in zip(grid, rows, strict=True):
         looks = {name: _look(colour) for name, colour in colours.items()} | {main: ONE_OF_MANY}
-        for axes, num_tasks in zip(panels, shared, strict=True):
-            own = loss[loss["variant"].isin(looks)]
-            _draw_panel(axes, tables, own, num_tasks, looks, window=window)
+        for axes, num_tasks in zip(panels, shown, strict=True):
+            own = loss[(loss["num_tasks"] == num_tasks) & loss["variant"].isin(looks)]
+            if own["variant"].isin(colours).any():
+                _draw_panel(axes, tables, own, num_tasks, looks, window=window)
+            else:
+                style.nothing_to_show(axes, "no such variant")
             style.step_axis(axes, loss["step"].max())
             axes.sharey(grid[0, 0])
             label_outside(axes, "step (log scale)", "OOD loss on $q_∞$")
@@ -91,17 +97,17 @@ def _rows(runs: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, dict[str,
     series = each["series"].fillna("")
     many = series.map(series.value_counts()) > len(COLOURS)
     parts = series.where(~many, series + each["moment"].fillna(""))
-    return rows_of(each["kind"].fillna("").replace(WORDS), parts)
+    return rows_of(each["kind"].fillna(""), parts)
 
 
 def _look(colour: str) -> Look:
     return {"color": colour, "zorder": 2}
 
 
-def _shared(runs: pd.DataFrame) -> tuple[float, ...]:
-    """M of two variants or more, thinned to so many as there are panels."""
+def _shared(runs: pd.DataFrame) -> DiversityScale:
+    """M of two variants or more."""
     count = runs.groupby("num_tasks")["variant"].nunique()
-    return DiversityScale.of(count.index[count > 1]).key_values(MOST_PANELS)
+    return DiversityScale.of(count.index[count > 1])
 
 
 def _draw_panel(
@@ -113,18 +119,16 @@ def _draw_panel(
     *,
     window: int,
 ) -> None:
-    """Panel: a line to its end for each variant, and ridge's loss, once for each if they differ."""
-    known = tables["transient_ridge"].query("num_tasks == @num_tasks")
-    runs = known[known["variant"].isin(looks)]
+    """Panel: lines of variants, ends of seeds, ridge's loss, once for each where they differ."""
+    runs = tables["transient_ridge"].query("num_tasks == @num_tasks")
+    runs = runs[runs["variant"].isin(looks)]
     loss = loss[loss["num_tasks"] == num_tasks]
-    if runs["variant"].nunique() < 2:
-        style.nothing_to_show(axes, "no such variant")
-        return
     for name, rows in loss.groupby("variant"):
         seeds = by_seed(rows, "loss")
         draw_seeds(axes, seeds, looks[name], window=window)
-        end = seeds.dropna().mean(axis=1).tail(1)
-        axes.plot(end.index, end, "o", color=looks[name]["color"], markersize=3, linewidth=0)
+        for _, seed in seeds.items():
+            end = seed.dropna().tail(1)
+            axes.plot(end.index, end, "o", color=looks[name]["color"], markersize=2.4, linewidth=0)
     by_variant = runs.pivot(index="seed", columns="variant", values="ridge_ood_loss")
     # Of a seed, as seeds have test sets of their own.
     apart = by_variant.max(axis=1) - by_variant.min(axis=1)

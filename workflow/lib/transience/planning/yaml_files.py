@@ -1,6 +1,7 @@
 """Configuration files: read, with what a YAML reader stops at or passes over in silence.
 
-``python -m transience.planning.yaml_files FILE ...`` says what is wrong with the files themselves.
+``python -m transience.planning.yaml_files FILE ...`` says what is wrong with the files themselves,
+and with ``--experiment`` first, which name they give to the sweep.
 """
 
 import sys
@@ -91,6 +92,14 @@ def _repeated(mapping: yaml.MappingNode) -> Iterator[str]:
         first.setdefault(key, line)
 
 
+def experiment(paths: list[str]) -> str:
+    """Name of the sweep of these files, of which a later one goes before, as Snakemake has it."""
+    files = [load(DEFAULTS), *map(load, paths)]
+    return next(str(one["experiment"]) for one in reversed(files) if "experiment" in one)
+
+
 if __name__ == "__main__":
-    if problems := check_files(sys.argv[1:]):
+    if sys.argv[1:2] == ["--experiment"]:
+        print(experiment(sys.argv[2:]))
+    elif problems := check_files(sys.argv[1:]):
         sys.exit("\n".join(problems))

@@ -57,6 +57,8 @@ class File:
 
 def read_config(path: Path) -> Config:
     """Read config.json; InputError has a line for each problem."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: expected the results of a sweep, found no such folder")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         config.pop("configuration_files")
