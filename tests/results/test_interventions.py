@@ -1,0 +1,89 @@
+"""What the page of interventions says, computed from the tables of the study."""
+
+import pandas as pd
+import pytest
+from wording import ROOT, flat, page
+
+from transience.files.tables import read_table
+
+PAGE = page("interventions.md")
+FOLDERS = ("interventions", "interventions_12")
+FRESH = "from_the_start", "from_t_crit", "after_departure"
+ROWS = {  # what was done, and the variants that did it
+    "**new tasks in 1 of 100 sequences**": [f"fresh_1_{when}" for when in FRESH],
+    "new tasks in 3 of 100": [f"fresh_3_{when}" for when in FRESH],
+    "new tasks in 10 of 100": [f"fresh_10_{when}" for when in FRESH],
+    "a cooldown of 500 steps at t_crit": ["cool_at_t_crit"],
+    "the same at an alarm": ["cool_at_alarm"],
+    "the same at step 2,000, 4,000 or 8,000": [f"cool_at_{n}" for n in (2000, 4000, 8000)],
+    "a tenth of the rate from t_crit, 2,000 or 4,000": [
+        f"tenth_at_{when}" for when in ("t_crit", 2000, 4000)
+    ],
+    "weight decay of MLPs, 0.1": ["decay_1e-1_of_mlp"],
+    "weight decay of MLPs, 0.3": ["decay_3e-1_of_mlp"],
+    "weight decay of all weights, 0.01": ["decay_1e-2"],
+    "weight decay of all weights, 0.1": ["decay_1e-1"],
+    "weight decay of all weights, 0.3": ["decay_3e-1"],
+    "weight decay of attention, 0.1 or 0.3": ["decay_1e-1_of_attention", "decay_3e-1_of_attention"],
+    "weight decay of 0.3 in a window of 4,000 steps, at four onsets": [
+        f"window_at_{onset}" for onset in (0, 1000, 4000, 8000)
+    ],
+    "rate: half a cosine to 0": ["cosine"],
+    "rate: linear decay to 0 over the last fifth": ["stable_then_decay"],
+    "M = 64 or ∞ for 4,000 steps, then M": ["stages_down_from_64", "stages_down_from_inf"],
+    "tasks that wander, forgotten in 100 or 1,000 steps": ["drift_1e-2", "drift_1e-3"],
+    "tasks that wander, forgotten in 10,000 or 100,000 steps": ["drift_1e-4", "drift_1e-5"],
+}
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.concat(
+        read_table(ROOT / f"results/reference/{folder}/tables/{name}.parquet", name)
+        for folder in FOLDERS
+    )
+
+
+def runs() -> pd.DataFrame:
+    """Rows of table `interventions`, of M = 64 once."""
+    rows = table("interventions").drop_duplicates(["variant", "num_tasks", "seed"])
+    return rows.assign(cost=rows["final_loss"] / rows["control_final_loss"])
+
+
+def spans(rows: pd.DataFrame, column: str, form: str) -> str:
+    """By M: the least and the greatest over variants, or a dash where there is none."""
+    each = []
+    for _, own in rows.groupby("num_tasks"):
+        values = own[column].dropna()
+        low, high = (f"{value:{form}}" for value in (values.min(), values.max()))
+        each.append("–" if values.empty else low if low == high else f"{low} to {high}")
+    return "; ".join(each)
+
+
+def row(label: str) -> str:
+    rows = runs()
+    rows = rows[rows["variant"].isin(ROWS[label])]
+    cells = [
+        spans(rows, *what) for what in (("preserved", ".2f"), ("cost", ".2f"), ("gain", ".2f"))
+    ]
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("label", ROWS)
+def test_a_row_of_the_table(label):
+    assert flat(row(label)) in PAGE
+
+
+def test_every_variant_has_a_row():
+    named = {name for variants in ROWS.values() for name in variants}
+    others = {*runs()["variant"]} - named
+    assert others == {"cool_at_the_end", "stages_up_equal", "stages_up_logarithmic"}
+
+
+def controls() -> pd.DataFrame:
+    return runs().drop_duplicates("num_tasks").set_index("num_tasks").sort_index()
+
+
+if __name__ == "__main__":
+    print("\n".join(map(row, ROWS)))
+    numbers = ["control_t_crit", "control_least_ood_loss", "control_final_ood_loss"]
+    print(controls()[[*numbers, "control_final_loss", "control_rise"]])
