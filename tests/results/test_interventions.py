@@ -83,6 +83,61 @@ def controls() -> pd.DataFrame:
     return runs().drop_duplicates("num_tasks").set_index("num_tasks").sort_index()
 
 
+def test_the_untouched_runs():
+    found = controls().loc[[8.0, 12.0]]
+    least, end, own = (
+        " and ".join(f"{value:{form}}" for value in found[f"control_{name}"])
+        for name, form in (
+            ("least_ood_loss", ".2f"),
+            ("final_ood_loss", ".2f"),
+            ("final_loss", ".3f"),
+        )
+    )
+    assert f"falls to {least} (ridge: 0.92) and ends at {end}" in PAGE
+    assert f"the models end at {own}" in PAGE
+    ridge = table("transient_ridge")["ridge_ood_loss"]
+    assert {f"{value:.2f}" for value in ridge} == {"0.92"}
+
+
+def test_stages_up():
+    rows = runs().set_index("variant")
+    ends = [rows.loc[f"stages_up_{name}"] for name in ("equal", "logarithmic")]
+    assert (
+        f"ends at {ends[0]['control_final_ood_loss']:.2f}: {ends[0]['final_ood_loss']:.2f} for"
+        in PAGE
+    )
+    assert f"stages, {ends[1]['final_ood_loss']:.2f} for logarithmic ones" in PAGE
+    assert all(0.98 < end["cost"] < 1.01 for end in ends)
+
+
+@pytest.mark.parametrize(("folder", "holds", "fails"), [(FOLDERS[0], 4, 7), (FOLDERS[1], 6, 6)])
+def test_verdicts_on_what_was_expected(folder, holds, fails):
+    path = ROOT / f"results/reference/{folder}/tables/claims.parquet"
+    claims = read_table(path, "claims").query("variant == 'baseline'").set_index("claim")
+    first, last = "fresh_tasks_prevent", "some_intervention_is_worth_it"
+    verdicts = claims.loc[first:last, "verdict"].value_counts()
+    assert (verdicts["holds"], verdicts["fails"]) == (holds, fails)
+
+
+def test_what_is_said_of_single_variants():
+    rows = runs().set_index(["variant", "num_tasks"])
+    few, many = (
+        rows[rows["value"].eq(share) & rows["kind"].eq("fresh_fraction")] for share in (0.01, 0.1)
+    )
+    assert (
+        few["preserved"].min() > 1
+        and f"costs at most {100 * (few['cost'].max() - 1):.0f} %" in PAGE
+    )
+    assert {f"{loss:.1f}" for loss in many["final_ood_loss"]} == {"1.5"}
+    low, high = (100 * (many["cost"].agg(which) - 1) for which in ("min", "max"))
+    assert f"costs {low:.0f} to {high:.0f} %" in PAGE
+    cool = rows.loc[["cool_at_t_crit", "cool_at_alarm"]]
+    assert f"spares {cool['preserved'].min():.2f} or more" in PAGE
+    low, high = (100 * (cool["cost"].agg(which) - 1) for which in ("min", "max"))
+    assert f"for {low:.0f} to {high:.0f} %" in PAGE
+    assert f"ahead of stopping at M = 12 ({rows.loc[('cosine', 12.0), 'gain']:.2f})" in PAGE
+
+
 if __name__ == "__main__":
     print("\n".join(map(row, ROWS)))
     numbers = ["control_t_crit", "control_least_ood_loss", "control_final_ood_loss"]
