@@ -233,9 +233,9 @@ def of_interventions() -> Iterator[str]:
     cost = 100 * (few["final_loss"] / few["control_final_loss"] - 1)
     lower = 100 * (1 - few["final_ood_loss"] / few["control_final_ood_loss"])
     yield (
-        f"In a first look (M = {listed(few['num_tasks'].unique())}, one seed) new tasks in 1 of 100 "
-        f"sequences lower the final OOD loss by {span(lower)} %, and cost at most {cost.max():.0f} % "
-        "on the model's own tasks."
+        f"In a first look (M = {listed(few['num_tasks'].unique())}, one seed) new tasks in 1 of "
+        f"100 sequences lower the final OOD loss by {span(lower)} %, and cost at most "
+        f"{cost.max():.0f} % on the model's own tasks."
     )
 
 

@@ -125,7 +125,7 @@ def test_a_branch_without_a_control_is_drawn():
     made = tables(1)
     made["interventions"] = made["interventions"].iloc[:0]
     (key,) = [axes.get_legend() for axes in draw("branches", made).axes if axes.get_legend()]
-    assert key.get_title().get_text().replace("\n", " ") == "not compared"
+    assert key.get_title().get_text().replace("\n", " ") == "other variants"
 
 
 def test_a_sweep_without_branches_says_so():

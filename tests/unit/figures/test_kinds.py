@@ -16,7 +16,7 @@ def kinds(**of: str) -> pd.Series:
 def test_rows_are_kinds_by_name_with_a_colour_for_each_variant():
     rows = [*rows_of(kinds(z="decay", a="none", b="decay", c=""))]
     assert rows == [
-        ("not compared", {"c": COLOURS[0]}),
+        ("other variants", {"c": COLOURS[0]}),
         ("decay", {"z": COLOURS[0], "b": COLOURS[1]}),
         ("other settings", {"a": COLOURS[0]}),
     ]

@@ -16,7 +16,7 @@ from transience.figures.panels import COLOURS
 from transience.problem.diversity import symbol
 
 MOST_COLUMNS, MOST_ROWS, KEY = 4, 10, 0.8  # the key is so wide as a part of a panel, of three
-UNNAMED = {"none": "other settings", "stop_when": "stop at an alarm", "": "not compared"}
+UNNAMED = {"none": "other settings", "stop_when": "stop at an alarm", "": "other variants"}
 LINE_HEIGHT = 0.14  # inches of a line in a key
 
 Rows = Sequence[tuple[str, dict[str, str]]]
