@@ -4,9 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from wording import ROOT, flat, page, span
-
-from transience.files.tables import read_table
+from wording import ROOT, flat, page, reference, span
 
 FOLDER = ROOT / "results/reference/calibration"
 PAGE = page("llc.md")
@@ -17,7 +15,7 @@ SETTINGS = ("configured", "half_step_size", "quarter_nbeta", "fourfold_nbeta")
 @pytest.fixture(scope="module")
 def estimates() -> pd.DataFrame:
     """Centred estimates, mean over chains: (step, M) by setting."""
-    table = read_table(FOLDER / "tables/llc_calibration.parquet", "llc_calibration")
+    table = reference("calibration", "llc_calibration")
     by_setting = table.groupby(["step", "num_tasks", "setting"])["centred_llc"]
     return by_setting.mean().unstack("setting")
 
@@ -42,7 +40,7 @@ def test_how_far_estimates_move(estimates):
 
 
 def test_the_criteria(estimates):
-    table = read_table(FOLDER / "tables/llc_calibration.parquet", "llc_calibration")
+    table = reference("calibration", "llc_calibration")
     rises = table.groupby(["setting", "step", "num_tasks"])["loss_rise_fraction"].mean() * 100
     far = rises["quarter_nbeta"][END].drop(1.0)
     assert f"the loss rises by {span(far)} % of its range" in PAGE

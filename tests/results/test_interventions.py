@@ -2,9 +2,7 @@
 
 import pandas as pd
 import pytest
-from wording import ROOT, flat, page
-
-from transience.files.tables import read_table
+from wording import flat, page, reference
 
 PAGE = page("interventions.md")
 FOLDERS = ("interventions", "interventions_12")
@@ -37,10 +35,7 @@ ROWS = {  # what was done, and the variants that did it
 
 
 def table(name: str) -> pd.DataFrame:
-    return pd.concat(
-        read_table(ROOT / f"results/reference/{folder}/tables/{name}.parquet", name)
-        for folder in FOLDERS
-    )
+    return pd.concat(reference(folder, name) for folder in FOLDERS)
 
 
 def runs() -> pd.DataFrame:
@@ -112,8 +107,7 @@ def test_stages_up():
 
 @pytest.mark.parametrize(("folder", "holds", "fails"), [(FOLDERS[0], 4, 7), (FOLDERS[1], 6, 6)])
 def test_verdicts_on_what_was_expected(folder, holds, fails):
-    path = ROOT / f"results/reference/{folder}/tables/claims.parquet"
-    claims = read_table(path, "claims").query("variant == 'baseline'").set_index("claim")
+    claims = reference(folder, "claims").query("variant == 'baseline'").set_index("claim")
     first, last = "fresh_tasks_prevent", "some_intervention_is_worth_it"
     verdicts = claims.loc[first:last, "verdict"].value_counts()
     assert (verdicts["holds"], verdicts["fails"]) == (holds, fails)
@@ -136,9 +130,3 @@ def test_what_is_said_of_single_variants():
     low, high = (100 * (cool["cost"].agg(which) - 1) for which in ("min", "max"))
     assert f"for {low:.0f} to {high:.0f} %" in PAGE
     assert f"ahead of stopping at M = 12 ({rows.loc[('cosine', 12.0), 'gain']:.2f})" in PAGE
-
-
-if __name__ == "__main__":
-    print("\n".join(map(row, ROWS)))
-    numbers = ["control_t_crit", "control_least_ood_loss", "control_final_ood_loss"]
-    print(controls()[[*numbers, "control_final_loss", "control_rise"]])

@@ -3,21 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from wording import ROOT, counted, page, span
+from wording import counted, page, reference, span
 
 from transience.complexity.summary import llc_by_run
-from transience.files.tables import read_table
 
 PAGE = page("other_problems.md")
 
 
-def table(experiment: str, name: str) -> pd.DataFrame:
-    return read_table(ROOT / f"results/reference/{experiment}/tables/{name}.parquet", name)
-
-
 def by_m(experiment: str) -> pd.DataFrame:
     """Least and greatest over seeds of what a run rose by, in %, and of losses over the general."""
-    runs = table(experiment, "transient_ridge")
+    runs = reference(experiment, "transient_ridge")
     least, end = (runs[f"{name}_ood_loss"] / runs["ridge_ood_loss"] for name in ("least", "final"))
     runs = runs.assign(rise=100 * (runs["rise"] - 1), least=least, above=100 * (end - 1))
     return runs.groupby("num_tasks")[["rise", "least", "above"]].agg(["min", "max"]).round(4)
@@ -25,11 +20,11 @@ def by_m(experiment: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("experiment", ["features", "gaussian_means"])
 def test_counts_of_verdicts(experiment):
-    assert counted(table(experiment, "claims")) in PAGE
+    assert counted(reference(experiment, "claims")) in PAGE
 
 
 def test_features():
-    runs = table("features", "transient_ridge")
+    runs = reference("features", "transient_ridge")
     seeds = runs[runs["transient"]].groupby("num_tasks").size()
     assert seeds.to_dict() == {4.0: 1, 8.0: 2, 16.0: 1}
     found = by_m("features")
@@ -42,7 +37,7 @@ def test_features():
 
 
 def test_gaussian_means():
-    runs = table("gaussian_means", "transient_ridge")
+    runs = reference("gaussian_means", "transient_ridge")
     (transient,) = runs[runs["transient"]].to_dict("records")
     assert (transient["num_tasks"], transient["seed"], transient["t_crit"]) == (1, 1, 43)
     found = by_m("gaussian_means")
@@ -51,7 +46,7 @@ def test_gaussian_means():
     assert f"{span(rise.loc[64.0])} % at M = 64" in PAGE
     assert f"M = 64 ends {span(found['above'].loc[64.0])} % above it" in PAGE
     assert f"to {found['above'].loc[np.inf, 'max']:.0f} % of its loss" in PAGE
-    llc = llc_by_run(table("gaussian_means", "llc")).groupby("num_tasks")["centred_llc"]
+    llc = llc_by_run(reference("gaussian_means", "llc")).groupby("num_tasks")["centred_llc"]
     spans = llc.agg(["min", "max"]).apply(span, axis=1)
     told = ", ".join(spans.drop(np.inf))
     assert f"({told} for M = 1, 4, 8, 16, 64; {spans[np.inf]} for M = ∞)" in PAGE

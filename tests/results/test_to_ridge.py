@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from wording import ROOT, flat, page
+from wording import ROOT, flat, page, reference
 
 from transience.files.selections import mean_over_positions
-from transience.files.tables import read_table
 from transience.model.settings import ModelSettings
 from transience.model.transformer import Architecture, num_parameters
 from transience.problem.settings import TaskSettings
@@ -32,14 +31,10 @@ ROWS = {  # what was changed, and its variant
 }
 
 
-def table(name: str) -> pd.DataFrame:
-    return read_table(FOLDER / f"tables/{name}.parquet", name)
-
-
 def ends() -> pd.DataFrame:
     """By variant and M: the row of table `transient_ridge`, and the final loss on own tasks."""
-    runs = table("transient_ridge").set_index(["variant", "num_tasks"])
-    losses = mean_over_positions(table("evaluation"), "training")
+    runs = reference("to_ridge", "transient_ridge").set_index(["variant", "num_tasks"])
+    losses = mean_over_positions(reference("to_ridge", "evaluation"), "training")
     last = losses.sort_values("step").groupby(["variant", "num_tasks"])["loss"].last()
     return runs.assign(own=last)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from transience.files.tables import read_table
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -16,6 +18,11 @@ def flat(text: str) -> str:
 def page(name: str) -> str:
     """A page of workflow/docs in one line."""
     return flat((ROOT / "workflow/docs" / name).read_text(encoding="utf-8"))
+
+
+def reference(experiment: str, name: str) -> pd.DataFrame:
+    """A table of a sweep whose results are kept here."""
+    return read_table(ROOT / f"results/reference/{experiment}/tables/{name}.parquet", name)
 
 
 def span(values: pd.Series | np.ndarray, form: str = ".0f", word: str = "to") -> str:

@@ -76,9 +76,8 @@ def _by_kind(
     for panels, (_, colours) in zip(grid, rows, strict=True):
         looks = {name: _look(colour) for name, colour in colours.items()} | {main: ONE_OF_MANY}
         for axes, num_tasks in zip(panels, shown, strict=True):
-            own = loss[(loss["num_tasks"] == num_tasks) & loss["variant"].isin(looks)]
-            if own["variant"].isin(colours).any():
-                _draw_panel(axes, tables, own, num_tasks, looks, window=window)
+            if loss.loc[loss["num_tasks"] == num_tasks, "variant"].isin(colours).any():
+                _draw_panel(axes, tables, loss, num_tasks, looks, window=window)
             else:
                 style.nothing_to_show(axes, "no such variant")
             style.step_axis(axes, loss["step"].max())
@@ -122,7 +121,7 @@ def _draw_panel(
     """Panel: lines of variants, ends of seeds, ridge's loss, once for each where they differ."""
     runs = tables["transient_ridge"].query("num_tasks == @num_tasks")
     runs = runs[runs["variant"].isin(looks)]
-    loss = loss[loss["num_tasks"] == num_tasks]
+    loss = loss[(loss["num_tasks"] == num_tasks) & loss["variant"].isin(looks)]
     for name, rows in loss.groupby("variant"):
         seeds = by_seed(rows, "loss")
         draw_seeds(axes, seeds, looks[name], window=window)
