@@ -34,7 +34,5 @@ def span(values: pd.Series | np.ndarray, form: str = ".0f", word: str = "to") ->
 def counted(claims: pd.DataFrame) -> str:
     """How many claims have each verdict."""
     counts = claims["verdict"].value_counts()
-    return (
-        f"Of {counts.sum()} claims {counts['holds']} hold, {counts['fails']} fail, "
-        f"{counts['not testable']} can't be tested."
-    )
+    hold, fail, untested = (counts.get(one, 0) for one in ("holds", "fails", "not testable"))
+    return f"Of {counts.sum()} claims {hold} hold, {fail} fail, {untested} can't be tested."

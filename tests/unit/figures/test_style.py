@@ -33,10 +33,19 @@ def test_colours_get_lighter_with_diversity() -> None:
     assert contrast > 1.7  # the lightest on white
 
 
-def test_a_colour_is_the_same_in_every_sweep() -> None:
+def test_a_colour_is_the_same_in_sweeps_up_to_64() -> None:
     for value in (1.0, 8.0, 64.0):
-        small, large = (style.DiversityScale.of(one).colour(value) for one in ([value], PAPER))
+        small, large = (
+            style.DiversityScale.of(one).colour(value) for one in ([value], [1, value, 64, math.inf])
+        )
         assert small == large
+
+
+def test_a_sweep_of_large_m_has_colours_for_them() -> None:
+    values = [2.0**power for power in range(4, 11)]  # 16 to 1024
+    colours = [np.array(style.DiversityScale.of(values).colour(value)) for value in values]
+    apart = [np.abs(one - other).max() for one, other in itertools.pairwise(colours)]
+    assert min(apart) > 0.04
 
 
 @pytest.mark.parametrize("width", [0.9, 1.35, 2.9])

@@ -59,7 +59,8 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "pdf.fonttype": 42,  # text stays text
 }
-SPREAD = 1.2  # of colours over M: the larger, the more of them are about M = 16
+SPREAD = 1.2  # of colours over M: the larger, the more of them are about the middle, M = 16
+USUAL = 6  # doublings of M from 1 to 64; in a sweep that goes further colours do too
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
@@ -93,15 +94,18 @@ class DiversityScale:
         return self.values[len(self.finite) :]
 
     def colour(self, num_tasks: float) -> Any:
-        """Sequential, safe for colour-blind readers, the same in every sweep; M = inf is black.
+        """Sequential, safe for colour-blind readers; M = inf is black.
 
         Logistic in log M about 16, and a little linear: half of all colours are between 4 and 64,
-        where log M alone would leave neighbours like 12 and 16 alike.
+        where log M alone would leave neighbours like 12 and 16 alike. The same in every sweep of M
+        up to 64; one of larger M spreads them as much wider, about a middle as much higher.
         """
         if math.isinf(num_tasks):
             return RIDGE_COLOUR
         doublings = math.log2(max(1.0, num_tasks))
-        logistic = 1 / (1 + 2 ** (SPREAD * (4 - doublings)))
+        further = max(0.0, math.log2(max(self.finite, default=1.0)) - USUAL)
+        spread, middle = SPREAD * USUAL / (USUAL + further), 4 + further / 2
+        logistic = 1 / (1 + 2 ** (spread * (middle - doublings)))
         fraction = 0.87 * logistic + 0.13 * min(1.0, doublings / 16)
         return matplotlib.colormaps["plasma"](0.86 * fraction)
 
