@@ -41,7 +41,9 @@ ELSEWHERE = [
     # a table with the loss before training, which is not kept (docs/speed.md: four of six)
     "M = 4 clearly in one.",
     # docs/llc.md and docs/llc_oracles.md
-    "factor of 1.7", "by 5 %", "30 known answers",
+    "factor of 1.7", "30 known answers",
+    # docs/bridge.md
+    "took 9 minutes",
 ]  # fmt: skip
 
 
@@ -69,6 +71,7 @@ def sentences(tables, config) -> list[str]:
         *of_predictions(tables),
         *of_claims(tables),
         *of_interventions(),
+        *of_the_bridge(),
         *of_the_papers_size(),
     ]
 
@@ -217,9 +220,12 @@ def of_predictions(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 def of_claims(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     counts = tables["claims"]["verdict"].value_counts()
+    bridge = read_table(REFERENCE / "bridge/tables/claims.parquet", "claims")
+    there = bridge[bridge["variant"] == "baseline"]["verdict"].value_counts()
+    also = ", ".join(str(there.get(one, 0)) for one in ("holds", "fails", "not testable"))
     yield (
         f"Of {counts.sum()} claims, the paper's and ours, {counts['holds']} hold, "
-        f"{counts['fails']} fail and {counts['not testable']} can't be tested."
+        f"{counts['fails']} fail and {counts['not testable']} can't be tested (bridge: {also})."
     )
 
 
@@ -239,6 +245,26 @@ def of_interventions() -> Iterator[str]:
     )
 
 
+def of_the_bridge() -> Iterator[str]:
+    """The paper's problem with a smaller model."""
+    runs = read_table(REFERENCE / "bridge/tables/transient_ridge.parquet", "transient_ridge")
+    transient = transient_in_all_seeds(runs)
+    chosen = runs[runs["num_tasks"].isin(transient)]
+    least = chosen["least_ood_loss"] / chosen["ridge_ood_loss"]
+    yield (
+        f"M = {listed(transient)} are transient, at their least at {span(least, '.2f')} times "
+        "ridge's loss"
+    )
+    table = read_table(REFERENCE / "bridge/tables/llc.parquet", "llc")
+    llc = table.groupby(["num_tasks", "seed"])["centred_llc"].mean().unstack()
+    assert llc.loc[np.inf].count() == 1
+    above = llc.loc[transient].min(axis=1) > llc.loc[np.inf].max()
+    yield f"the LLC of M = {listed(above.index[above].tolist())} exceeds that of M = ∞"
+    ends = chosen.groupby("num_tasks")["relative_distance_at_end"].min()
+    on_their_way = ends.index[ends > 0.25].tolist()
+    yield f"M = ∞ has one seed; M = {listed(on_their_way)} are still on their way."
+
+
 def of_the_papers_size() -> Iterator[str]:
     """Seven M of the paper's model, for part of its steps."""
     folder = REFERENCE / "paper-short"
@@ -246,16 +272,12 @@ def of_the_papers_size() -> Iterator[str]:
     assert settings["task"]["task_dimension"] == 8 and settings["sweep"]["seeds"] == [0]
     papers = settings_of_the_paper()
     steps = [one["training"]["num_steps"] for one in (settings, papers)]
-    yield f"One seed, {steps[0]:,} of {steps[1]:,} steps."
     runs = read_table(folder / "tables/transient_ridge.parquet", "transient_ridge")
-    transient = transient_in_all_seeds(runs)
-    rise = 100 * (runs[runs["transient"]]["rise"] - 1)
-    yield (
-        f"At the paper's size the OOD loss of M = {listed(transient)} falls and then rises by "
-        f"{span(rise)} %."
-    )
     least = runs[runs["transient"]]["least_ood_loss"] / runs[runs["transient"]]["ridge_ood_loss"]
-    yield f"At its least it is {span(least, '.1f')} times that of ridge"
+    yield (
+        f"for {steps[0]:,} of {steps[1]:,} steps, has M = {listed(transient_in_all_seeds(runs))} "
+        f"transient, at {span(least, '.1f')} times ridge's loss"
+    )
 
 
 def settings_of_the_paper() -> dict:

@@ -36,7 +36,8 @@ def test_colours_get_lighter_with_diversity() -> None:
 def test_a_colour_is_the_same_in_sweeps_up_to_64() -> None:
     for value in (1.0, 8.0, 64.0):
         small, large = (
-            style.DiversityScale.of(one).colour(value) for one in ([value], [1, value, 64, math.inf])
+            style.DiversityScale.of(one).colour(value)
+            for one in ([value], [1, value, 64, math.inf])
         )
         assert small == large
 
