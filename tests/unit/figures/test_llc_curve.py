@@ -34,6 +34,14 @@ def test_methods_are_compared_where_both_are() -> None:
     assert both["error"].tolist() == pytest.approx([0.9 * math.hypot(0.05, 0.05), 0.9 * 0.05])
 
 
+@pytest.mark.parametrize(("llc", "error", "there"), [(-5.0, 1.0, 0), (5.0, 3.0, 0), (5.0, 2.0, 1)])
+def test_there_is_no_ratio_to_what_is_not_clearly_above_0(llc, error, there) -> None:
+    """A ratio of two negative estimates would look like that of two positive ones."""
+    curve = CURVE[CURVE["h_star"].eq(1.0) & CURVE["method"].eq("quadrature")].copy()
+    curve.loc[curve["num_tasks"].eq(math.inf), ["llc", "error"]] = llc, error
+    assert len(over_infinity(curve)) == there
+
+
 def tables(num_tasks: list[float], *, curve: bool = True) -> dict[str, pd.DataFrame]:
     """Tables with the same LLC for all, which is that of the curve at h* = 0.1."""
     runs = pd.DataFrame({"num_tasks": num_tasks}).assign(variant="baseline", seed=0, step=100)

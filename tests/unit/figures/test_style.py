@@ -97,10 +97,22 @@ def test_curves_are_named_where_they_end() -> None:
     style.end_labels(axes, {1.0: 10.0, 8.0: 50.0, math.inf: 9.9}, scale)
     names = [text.get_text() for text in axes.texts]
     assert names == ["∞", "1", "8"]
-    assert [text.xy[1] for text in axes.texts] == pytest.approx(
+    assert [text.xyann[1] for text in axes.texts] == pytest.approx(
         [0.4975 - 0.0275, 0.4975 + 0.0275, math.log10(50) / 2], abs=2e-3
     )
+    assert [text.xy[1] for text in axes.texts] == pytest.approx(
+        [math.log10(9.9) / 2, 0.5, math.log10(50) / 2]
+    )
+    assert not any(text.arrow_patch for text in axes.texts)
     assert to_rgb(axes.texts[2].get_color()) == to_rgb(scale.colour(8.0))
     many = style.DiversityScale.of(PAPER)
     style.end_labels(axes, dict.fromkeys(PAPER, 1.0), many)
     assert len(axes.texts) == 3
+
+
+def test_a_line_leads_to_names_that_had_to_move_far() -> None:
+    axes = Figure(figsize=(3, 2.9)).subplots()
+    scale = style.DiversityScale.of([1.0, 2.0, 4.0])
+    style.end_labels(axes, dict.fromkeys(scale.finite, 0.5), scale)
+    assert [text.xy[1] for text in axes.texts] == pytest.approx([0.5] * 3)
+    assert all(text.arrow_patch for text in axes.texts)

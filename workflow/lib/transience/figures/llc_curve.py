@@ -16,6 +16,7 @@ METHODS = {"quadrature": "quadrature", "sgld": "SGLD"}
 USUAL, FAR = 0.9, 3.0  # a quantile of ratios, and how far above it one is left out of the panel
 DECADE = 10.0  # below it an axis of powers of ten has next to no labels, or crowded ones
 RUN = ["num_tasks", "seed", "h_star"]
+CLEAR = 2.0  # errors above 0 at which an estimate can stand below a fraction
 NO_PULL = "h* = 0 (γ = 0) has no place on a logarithmic axis"
 
 
@@ -49,22 +50,28 @@ def between_methods(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio(over: pd.DataFrame, under: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Rows of the first, with `value` and `error` of the ratio; errors are independent."""
-    both = over.merge(under[[*keys, "llc", "error"]], on=keys, suffixes=("", "_under"))
+    """Rows of the first, with `value` and `error` of the ratio; errors are independent.
+
+    There is none to an estimate that is not clearly above 0: its sign would be that of noise.
+    """
+    clear = under["llc"] > CLEAR * under["error"].fillna(0)
+    under = under.loc[clear, [*keys, "llc", "error"]]
+    both = over.merge(under, on=keys, suffixes=("", "_under"))
     value = both["llc"] / both["llc_under"]
     relative = np.hypot(both["error"] / both["llc"], both["error_under"] / both["llc_under"])
     return both[RUN].assign(value=value, error=(relative * value).abs())
 
 
 def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str) -> None:
-    """Mean over seeds by M, with seeds as points and their errors; h* = 0 has no place."""
+    """Mean over seeds by M where all are, with seeds as points; h* = 0 has no place."""
     known = ratios[ratios["value"].notna()]
     ratios = known[known["h_star"] > 0]
     if len(known) > len(ratios):
         none = NO_PULL
     for num_tasks, rows in ratios.groupby("num_tasks"):
         look = scale.line(num_tasks)
-        mean = rows.groupby("h_star")["value"].mean()
+        by_h_star = rows.groupby("h_star")["value"]
+        mean = by_h_star.mean()[by_h_star.size() == rows["seed"].nunique()]
         axes.plot(mean.index, mean, **look, linewidth=1.1)
         axes.errorbar(
             rows["h_star"], rows["value"], rows["error"].fillna(0), fmt="o", color=look["color"],
@@ -89,12 +96,15 @@ def _draw(axes: Axes, ratios: pd.DataFrame, scale: DiversityScale, *, none: str)
 def _limit(axes: Axes, values: pd.Series) -> None:
     """From 0 up; ratios to next to nothing, which would set the scale, are counted instead."""
     axes.set_ylim(bottom=0)
-    usual = values.quantile(USUAL)
+    usual, beyond = values.quantile(USUAL), []
     if values.max() > FAR * usual > 0:
         top = 1.4 * usual
         axes.set_ylim(0, top)
-        beyond = f"{int((values > top).sum())} above"
-        axes.text(0.98, 0.98, beyond, transform=axes.transAxes, ha="right", va="top",
+        beyond.append(f"{int((values > top).sum())} above")
+    if (values < 0).any():
+        beyond.append(f"{int((values < 0).sum())} below")
+    if beyond:
+        axes.text(0.98, 0.98, ", ".join(beyond), transform=axes.transAxes, ha="right", va="top",
                   color=style.MUTED, backgroundcolor="white")  # fmt: skip
 
 

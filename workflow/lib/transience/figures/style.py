@@ -213,7 +213,7 @@ def diversity_key(figure: Figure, scale: DiversityScale) -> Legend | None:
 def end_labels(axes: Axes, ends: dict[float, float], scale: DiversityScale) -> None:
     """Name M at the right of a panel where its curve ends (y by M), apart; none if they are many.
 
-    Limits and scale of y must be as they stay.
+    A line leads to names that had to move. Limits and scale of y must be as they stay.
     """
     if len(ends) * APART > 1:
         return
@@ -221,11 +221,15 @@ def end_labels(axes: Axes, ends: dict[float, float], scale: DiversityScale) -> N
     x = axes.get_xlim()[1]
     wanted = {m: to_fraction.transform((x, y))[1] for m, y in ends.items()}
     ordered = sorted(wanted, key=wanted.__getitem__)
-    places = apart([wanted[m] for m in ordered], APART)
-    for m, place in zip(ordered, places, strict=True):
+    places = dict(zip(ordered, apart([wanted[m] for m in ordered], APART), strict=True))
+    moved = any(abs(places[m] - wanted[m]) > APART / 2 for m in ordered)
+    x_of_names = 1.06 if moved else 1.01
+    for m, place in places.items():
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": scale.colour(m), "shrinkB": 0}
         axes.annotate(
-            symbol(m), (1, place), xycoords="axes fraction", xytext=(2, 0),
-            textcoords="offset points", va="center", color=scale.colour(m), annotation_clip=False,
+            symbol(m), (1, wanted[m]), xycoords="axes fraction", xytext=(x_of_names, place),
+            textcoords="axes fraction", va="center", color=scale.colour(m), annotation_clip=False,
+            arrowprops=line | {"shrinkA": 0, "relpos": (0, 0.5)} if moved else None,
         )  # fmt: skip
 
 
