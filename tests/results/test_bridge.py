@@ -23,8 +23,12 @@ SEARCHED = {  # as the page names them
 }
 
 
-def by_seed(values: pd.Series, form: str) -> str:
-    return "; ".join(f"{value:{form}}" for value in values)
+def by_seed(values: pd.Series, form: str, flags: pd.Series | None = None) -> str:
+    """Of the seeds, with a star where there is a flag."""
+    stars = [
+        "" if flags is None or not flag else "*" for flag in (values if flags is None else flags)
+    ]
+    return "; ".join(f"{value:{form}}{star}" for value, star in zip(values, stars, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def runs() -> pd.DataFrame:
     return reference("bridge", "transient_ridge").set_index(keys).join(llc).sort_index()
 
 
-@pytest.mark.parametrize("m", [16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, np.inf])
+@pytest.mark.parametrize("m", [1.0, 4.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, np.inf])
 def test_a_row_of_the_table(runs, m):
     own = runs.loc[m]
     cells = [
@@ -44,8 +48,8 @@ def test_a_row_of_the_table(runs, m):
         by_seed(own["least_ood_loss"] / own["ridge_ood_loss"], ".2f"),
         by_seed(100 * (own["rise"] - 1), ".0f") + " %",
         "" if np.isinf(m) else by_seed(own["relative_distance_at_end"], ".2f"),
-        by_seed(own["centred_llc"], ".0f"),
-        by_seed(own["llc"], ".0f"),
+        by_seed(own["centred_llc"], ".0f", own["flags"]),
+        by_seed(own["llc"], ".0f", own["flags"]),
     ]
     assert flat(f"| {' | '.join(cells)} |") in PAGE
 
@@ -67,22 +71,52 @@ def test_complexity_of_transient_m_is_above_that_of_infinity(runs):
     assert [m for m in above.index.unique(0) if above[m].all()] == [32, 64, 128, 256, 512]
     in_the_papers_form = runs["llc"] > of_infinity["llc"]
     assert in_the_papers_form[[64.0, 128.0]].all()
-    assert not in_the_papers_form[32.0].any()
+    assert not in_the_papers_form[[1.0, 4.0, 16.0, 32.0]].any()
     assert (runs["flags"].str.contains("NOT_EQUILIBRATED")).sum() == 1
 
 
+def curve() -> pd.DataFrame:
+    """By quadrature, of both seeds."""
+    rows = reference("bridge", "llc_curve").query("method == 'quadrature'")
+    return rows.set_index(["num_tasks", "seed", "h_star"])
+
+
 def test_quadrature():
-    curve = reference("bridge", "llc_curve").query("variant == 'baseline'")
-    curve = curve[curve["method"].eq("quadrature")].set_index(["num_tasks", "h_star"])
-    every = curve["llc"].unstack()
-    assert (every.loc[TRANSIENT].max() > every.loc[np.inf]).all()
-    at_1, negative = (curve[name].xs(1.0, level="h_star") for name in ("llc", "negative_part"))
-    of_m = ", ".join(f"{at_1[m]:.0f}" for m in (32.0, 64.0, 128.0))
-    assert f"it is {of_m} for M = 32, 64, 128 and {at_1[np.inf]:.0f} for M = ∞" in PAGE
-    positive = at_1 - negative
+    every = curve()["llc"].unstack()
+    of_infinity = every.loc[(np.inf, 0)]
+    above = (every.loc[[32.0, 64.0, 128.0]] > of_infinity).groupby("num_tasks").all()
+    assert above[[1.0, 3.0, 10.0]].all(axis=None)
+    assert above[0.3].tolist() == [True, False, True]
+    assert every.loc[(64.0, 0), 0.3] > of_infinity[0.3] > every.loc[(64.0, 1), 0.3]
+    assert above[0.1].tolist() == [False, False, True]
+    assert of_infinity[0.03] < 0
+    first, second, third = (by_seed(every[1.0].loc[m], ".0f") for m in (32.0, 64.0, 128.0))
+    assert f"with {first}, {second} and {third} over {of_infinity[1.0]:.0f}." in PAGE
+
+
+def test_quadrature_without_negative_curvature():
+    at_1 = curve().xs((0, 1.0), level=("seed", "h_star"))
+    positive = at_1["llc"] - at_1["negative_part"]
     high = ", ".join(f"{positive[m]:.0f}" for m in (64.0, 128.0, np.inf))
-    assert f"at h* = 1 ({high}) and M = 32 does not ({positive[32]:.0f})" in PAGE
+    assert f"above M = ∞ ({high}) and M = 32 does not ({positive[32]:.0f})" in PAGE
     assert positive[32] < positive[np.inf] < positive[[64.0, 128.0]].min()
+
+
+def test_the_two_methods(runs):
+    factor = curve().loc[(64.0, 0, 0.1), "llc"] / runs.loc[(64.0, 0), "centred_llc"]
+    assert f"differ by a factor of {factor:.0f} at M = 64" in PAGE
+
+
+def test_how_far_seeds_are_apart(runs):
+    for m, form in ((64.0, "centred_llc"), (128.0, "llc")):
+        assert f"by {runs.loc[m, form].max() - runs.loc[m, form].min():.0f} at M = {m:.0f}" in PAGE
+
+
+def test_the_bend_of_128():
+    table = reference("bridge", "trajectory_subspace").query("quantity == 'reordered_share'")
+    rows = table[table["setting"].astype(float).eq(128.0)].sort_values("seed")["value"]
+    first, second = 100 * rows
+    assert f"in {second:.0f} % of orders ({first:.0f} % in seed 0)" in PAGE
 
 
 def test_the_rational_model():
@@ -91,8 +125,9 @@ def test_the_rational_model():
     )
     first = scores.loc[scores["log_probability"].idxmax()]
     low, middle, high = (first[f"advantage{part}"] for part in ("_low", "", "_high"))
-    assert f"by {middle:.2f} in log probability ({low:.2f} to {high:.2f}), from nine runs" in PAGE
-    assert first["num_runs"] == 9
+    assert f"by {middle:.2f} in log probability ({low:.3f} to {high:.2f})" in PAGE
+    left = reference("bridge", "free_energy").query("outcome == 'left'")
+    assert {*left["num_tasks"]} == {16.0, 32.0, 64.0}
 
 
 @pytest.mark.parametrize("label", SEARCHED)
