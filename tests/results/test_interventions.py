@@ -130,6 +130,10 @@ def test_what_is_said_of_single_variants():
     first, second = ahead.split(", ")
     assert f"at M = 12 ({first}) and 16 ({second}), and" in PAGE
     assert rows.loc["decay_3e-1", "gain"].max() < 0
+    decayed = rows.loc["decay_3e-1_of_mlp"]
+    assert f"rise for {between(decayed['cost'] - 1, '.0f', 100)} % on own tasks, but" in PAGE
+    stages = rows[rows.index.get_level_values(0).str.startswith("stages_down")]
+    assert f"spare {stages['preserved'].max():.2f} at best" in PAGE
 
 
 def test_the_cooldown_at_an_alarm():
@@ -183,4 +187,10 @@ def test_what_six_seeds_say():
     longer = rows[rows["variant"].str.endswith("four_times_as_long")]
     fresh = longer["variant"].str.startswith("fresh")
     assert longer[fresh]["preserved"].min() > 1
+    ours, theirs = (
+        one.set_index(["variant", "seed"]).loc[("decay_3e-1_of_mlp", 1), "gain"]
+        for one in (rows, reference("interventions_8_1", "interventions"))
+    )
+    assert f"ahead by {ours:.2f}; on another processor" in PAGE
+    assert f"behind by {-theirs:.2f}, as" in PAGE
     assert longer[~fresh]["preserved"].max() < 0.3 and longer[~fresh]["gain"].max() < 0.02
