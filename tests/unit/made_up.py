@@ -15,6 +15,7 @@ from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
 from transience.departure.laws import LAWS
+from transience.departure.scaling import POINTS, scaling_tables
 from transience.departure.scores import scores_table
 from transience.files.tables import RUN_KEYS
 from transience.training.settings import PhaseSettings, TrainingSettings
@@ -22,6 +23,7 @@ from transience.training.settings import PhaseSettings, TrainingSettings
 T = 10_000  # training steps
 STEPS = sorted({0, *range(500, T + 1, 500), *(int(T ** (j / 39)) for j in range(40))})
 NUM_DRAWS = 60
+TIMES = ("t_crit", "departure")
 NATS = {"baseline": 64.0}
 FEW = [1.0, 8.0, math.inf]
 PAPER = [
@@ -124,6 +126,48 @@ def with_doses(tables: Tables) -> Tables:
         frames.append(row.assign(variant=f"decay_{value}", value=value, onset=0, **decay))
     frames = [frame.assign(preserved=frame["value"]) for frame in frames]
     return tables | {"interventions": pd.concat(frames, ignore_index=True)}
+
+
+START = {
+    "task.task_dimension": 4.0,
+    "task.num_examples": 16.0,
+    "task.noise_variance": 0.125,
+    "model.width": 48.0,
+    "model.num_layers": 2.0,
+    "training.batch_size": 64.0,
+    "training.learning_rate": 4.0e-3,
+    "training.num_steps": 16_000.0,
+}
+TURNED = {  # knobs of a map of scale: values that were tried, and the exponents of M_1/2
+    "task.task_dimension": ([2.0, 3.0, 6.0], 1.5),
+    "task.num_examples": ([8.0, 32.0], -0.3),
+    "task.noise_variance": ([0.03125, 0.5], -0.2),
+    "model.width": ([16.0, 24.0, 96.0], 0.4),
+    "model.num_layers": ([1.0, 4.0], -0.1),
+    "training.batch_size": ([16.0, 256.0], 0.3),
+    "training.learning_rate": ([1.0e-3, 8.0e-3], 0.4),
+    "training.num_steps": ([4_000.0, 8_000.0], 0.5),
+}
+
+
+def scaling_sweep(num_seeds: int, *, knobs: Sequence[str] = tuple(TURNED)) -> Tables:
+    """Tables of a map of scale; with one block all M stay, and M_1/2 is not known."""
+    rng, rows = np.random.default_rng(0), []
+    tried = [("", math.nan), *((knob, value) for knob in knobs for value in TURNED[knob][0])]
+    for seed, (knob, value) in itertools.product(range(num_seeds), tried):
+        factor = (value / START[knob]) ** TURNED[knob][1] if knob else 1.0
+        for quantity, m in (("threshold", 0.0), *itertools.product(TIMES, (8.0, 16.0))):
+            seen = 24.0 if quantity == "threshold" else 50.0 * m
+            seen *= factor * math.exp(0.1 * rng.standard_normal())
+            if quantity != "threshold" and knob == "training.num_steps":
+                continue
+            known = quantity != "threshold" or (knob, value) != ("model.num_layers", 1.0)
+            bounds = (seen, 8.0, 64.0) if known else (math.nan, 64.0, math.inf)
+            key = (quantity, f"{knob}_{value:g}", m, seed, 16_000)
+            rows.append((*key, knob, value, *bounds))
+    points = pd.DataFrame(rows, columns=POINTS)
+    fitted, foretold = scaling_tables(points, START)
+    return {"scaling_points": points, "scaling": fitted, "extrapolation": foretold}
 
 
 def _floor(m: float) -> float:

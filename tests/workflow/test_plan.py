@@ -20,6 +20,7 @@ SWEEP = {
     "interventions": 1,
     "branch_trajectories": 1,
     "alarms": 1,
+    "scaling": 1,
     "departure_prediction": 1,
     "claims": 1,
     "figure": 13,
@@ -31,7 +32,7 @@ RUN_RULES = ("train", "evaluate", "llc", "llc_curve", "indicators")
 
 
 def with_runs(number: int, variants: int = 1) -> dict[str, int]:
-    several = {"figure": 19, "figure_of_variant": 13 * (variants - 1)} if variants > 1 else {}
+    several = {"figure": 20, "figure_of_variant": 13 * (variants - 1)} if variants > 1 else {}
     return SWEEP | dict.fromkeys(RUN_RULES, number) | several
 
 

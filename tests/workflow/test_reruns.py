@@ -24,7 +24,7 @@ from transience.planning.code_digest import closure, code_digest
 
 RUNS = 6
 COLLECT = {"collect": 9, "indicator_agreement": 1}
-AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1}
+AFTER_TRANSIENCE = {"transient_ridge": 1, "claims": 1, "figure": 4, "report": 1, "scaling": 1}
 PCA = {"trajectory_pca": 1, "branch_trajectories": 1}
 AFTER_PCA = AFTER_TRANSIENCE | {"trajectory_subspace": 1}
 FREE_ENERGY = {"free_energy": 1, "departure_prediction": 1}
@@ -46,7 +46,7 @@ CURVE = {"llc_curve": 6, "collect": 1, "claims": 1, "figure": 1, "report": 1}
 LLC = OF_LLC | {"llc_curve": 6, "collect": 3}
 INDICATORS = {"indicators": 6, "collect": 1, "indicator_agreement": 1, "figure": 1, "report": 1}
 DRAWN = {"figure": 13, "report": 1}
-BESIDE = {"figure": 19, "figure_of_variant": 13}  # where there are two variants
+BESIDE = {"figure": 20, "figure_of_variant": 13}  # where there are two variants
 PROPOSED = {"propose_llc": 1, "llc_calibration_figure": 1}
 CALIBRATION = {"calibrate_llc": 6, "collect_llc_calibration": 2} | PROPOSED
 LIBRARY = "workflow/lib/transience"
@@ -180,6 +180,7 @@ def test_edits_of_the_configuration_and_the_calibration(calibration, key, expect
         ),
         ("departure.transient_ridge", AFTER_TRANSIENCE | {"interventions": 1}),
         ("departure.alarms", {"alarms": 1, "figure": 1, "report": 1}),
+        ("departure.scaling", {"scaling": 1}),
         ("departure.pareto", {"interventions": 1, "claims": 1, "report": 1}),
         ("departure.branch_trajectories", {"branch_trajectories": 1}),
         ("departure.free_energy", FREE_ENERGY | {"claims": 1, "figure": 2, "report": 1}),

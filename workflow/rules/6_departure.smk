@@ -136,6 +136,28 @@ rule interventions:
         "python -m transience.departure.interventions {params.flags} > {log:q} 2>&1"
 
 
+rule scaling:
+    input:
+        evaluation="results/{experiment}/tables/evaluation.parquet",
+        transient_ridge="results/{experiment}/tables/transient_ridge.parquet",
+    output:
+        scaling_points="results/{experiment}/tables/scaling_points.parquet",
+        scaling="results/{experiment}/tables/scaling.parquet",
+        extrapolation="results/{experiment}/tables/extrapolation.parquet",
+    log:
+        "results/{experiment}/logs/scaling/sweep.log",
+    benchmark:
+        "results/{experiment}/benchmarks/scaling/sweep.tsv"
+    conda:
+        "../../envs/transience.yaml"
+    resources:
+        **asks(mem_mb=1500, runtime=30),
+    params:
+        **command("transience.departure.scaling", "task model training variants"),
+    shell:
+        "python -m transience.departure.scaling {params.flags} > {log:q} 2>&1"
+
+
 rule alarms:
     input:
         evaluation="results/{experiment}/tables/evaluation.parquet",

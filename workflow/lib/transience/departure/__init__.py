@@ -6,9 +6,11 @@
 - `branch_point`: where a branch leaves another run, if that is said in words; a command
 - `branch_trajectories`: where branches go in the joint PCA of the variant they leave; a command
 - `interventions`: what variants of training do to departures, and whether it is worth it; a command
+- `scaling`: how thresholds and times go with one setting each, and what that foretells; a command
 - `variants`: sections of the configuration as a variant has them, its control, where it leaves it
 - `course`: what a run has used by a step
 - `observed`: when a run left ridge, by the checkpoints before and after
+- `thresholds`: the task diversity at which models end halfway between dMMSE_M and ridge
 - `predicted`: when it should have left, by the paper's eq. 8
 - `agreement`: how well predictors order the departures
 - `held_out`: which theory predicts the departure of runs it has not seen? a command

@@ -32,6 +32,7 @@ A file and a function for each figure, of the figure's name:
 - `branches`: branches where they leave their parent, in the joint trajectory PCA
 - `pareto`: where runs end in the plane of both losses
 - `variants`: losses on new tasks of all variants, side by side, where there are several
+- `scaling`: how M_1/2 and the times go with each setting, and what that foretells
 - `llc_calibration`: are the settings of the LLC sound? On demand, no part of the report
 - `settings`: section `figures` of a configuration
 """
