@@ -190,17 +190,29 @@ def confirming() -> pd.DataFrame:
     return rows.assign(cost=rows["final_loss"] / rows["control_final_loss"])
 
 
-def mean_and_range(values: pd.Series) -> str:
-    """Over seeds; a dash where no run has a value."""
+def mean_and_interval(variant: str, quantity: str, values: pd.Series) -> str:
+    """Over seeds; both values where there are two, a dash where no run has a value."""
     if values.isna().all():
         return "–"
-    return f"{values.mean():.2f} ({between(values, '.2f')})"
+    if len(values) == 2:
+        return " and ".join(f"{value:.2f}" for value in values)
+    effects = reference("interventions_confirm", "intervention_effects")
+    row = effects.set_index(["variant", "quantity"]).loc[(variant, quantity)]
+    assert row["num_seeds"] == len(values)
+    return f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def confirmed(label: str) -> str:
     rows = confirming()
-    rows = rows[rows["variant"].eq(CONFIRMED[label])]
-    cells = [mean_and_range(rows[name]) for name in ("preserved", "cost", "gain")]
+    rows = rows[rows["variant"].eq(CONFIRMED[label])].sort_values("seed")
+    cells = [
+        mean_and_interval(CONFIRMED[label], quantity, rows[column])
+        for column, quantity in (
+            ("preserved", "preserved"),
+            ("cost", "loss_ratio"),
+            ("gain", "gain"),
+        )
+    ]
     ahead = "–" if rows["gain"].isna().all() else f"{(rows['gain'] > 0).sum()} of {len(rows)}"
     return f"| {label} | {' | '.join(cells)} | {ahead} |"
 

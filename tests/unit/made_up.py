@@ -15,6 +15,7 @@ from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
 from transience.departure.laws import LAWS
+from transience.departure.paired import effects_table
 from transience.departure.scaling import POINTS, scaling_tables
 from transience.departure.scores import scores_table
 from transience.files.tables import RUN_KEYS
@@ -68,6 +69,7 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
         tables[name]["position"] = tables[name]["position"].astype("Int64")
     tables["trajectory_pca"]["step"] = tables["trajectory_pca"]["step"].astype("Int64")
     made = {"claims": _claims(), "interventions": _interventions(tables)}
+    made["intervention_effects"] = effects_table(made["interventions"])
     made["branch_trajectories"] = _branches(tables["trajectory_pca"])
     made["alarms"] = alarms_table(*(tables[name] for name in ("evaluation", "training", "signals")))
     return tables | _free_energy(tables) | made

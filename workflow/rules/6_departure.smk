@@ -122,6 +122,7 @@ rule interventions:
         front="results/{experiment}/tables/front.parquet",
     output:
         interventions="results/{experiment}/tables/interventions.parquet",
+        intervention_effects="results/{experiment}/tables/intervention_effects.parquet",
     log:
         "results/{experiment}/logs/interventions/sweep.log",
     benchmark:

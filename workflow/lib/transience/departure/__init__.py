@@ -17,6 +17,7 @@
 - `rational`: when it should have left, by the rational model of Wurgaft et al.
 - `laws`: what foretells departures from a few numbers: both theories, and M alone
 - `censored`: the fit of a law to departures that are known by bounds only
+- `paired`: what interventions do in the mean over seeds, with intervals
 - `pareto`: how far a predictor is from the best that can be had on q_M and q_inf at once
 - `scores`: how well each law predicts
 """

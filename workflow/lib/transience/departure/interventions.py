@@ -37,6 +37,7 @@ from transience.command import flags, provenance
 from transience.command.entry import ends_in_one_line
 from transience.departure.course import Course
 from transience.departure.observed import departures, t_crit
+from transience.departure.paired import effects_table
 from transience.departure.pareto import above_front, regrets
 from transience.departure.transient_ridge import RISE
 from transience.departure.variants import control_of, last_in_common, variant_section
@@ -59,10 +60,10 @@ class InterventionReads(flags.Reads):
 
 
 def main() -> None:
-    """Compare every run of a variant with its control; write the table interventions."""
+    """Compare every run of a variant with its control; write runs, and means over seeds."""
     parser = flags.parser(main.__doc__, InterventionReads)
     inputs = ("evaluation", "training", "front")
-    flags.add_files(parser, *inputs, "interventions")
+    flags.add_files(parser, *inputs, "interventions", "intervention_effects")
     args = parser.parse_args()
     tables = [read_table(getattr(args, name), name) for name in inputs]
     settings = {
@@ -72,6 +73,8 @@ def main() -> None:
     table = interventions_table(*tables, settings)
     metadata = provenance.of_sweep(args, [read_metadata(args.evaluation)])
     write_table(args.interventions, "interventions", table, metadata)
+    effects = effects_table(table)
+    write_table(args.intervention_effects, "intervention_effects", effects, metadata)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""What an intervention does in the mean over seeds, with an interval (ours).
+
+A run and its control share tasks, initial weights and batches, so a seed gives one difference, in
+which most of what seeds differ by is gone; the interval is Student's t over these. It is of seeds
+alone: that the best of many variants was chosen widens nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from transience.departure.agreement import CONFIDENCE
+
+KEYS = ["variant", "num_tasks"]
+DIFFERENCES = ("preserved", "gain")
+RATIOS = {  # geometric means
+    "loss_ratio": ("final_loss", "control_final_loss"),
+    "ood_loss_ratio": ("final_ood_loss", "control_final_ood_loss"),
+}
+COLUMNS = [*KEYS, "quantity", "control", "num_seeds", "mean", "low", "high"]
+
+
+def effects_table(interventions: pd.DataFrame) -> pd.DataFrame:
+    """Table `intervention_effects` from table `interventions`."""
+    rows = []
+    for key, runs in interventions.groupby([*KEYS, "control"]):
+        *names, control = key
+        for quantity, values in _paired(runs).items():
+            known = values[np.isfinite(values)]
+            found = mean_and_interval(known)
+            if quantity in RATIOS:
+                found = tuple(np.exp(found))
+            rows.append((*names, quantity, control, len(known), *found))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _paired(runs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """By quantity, a value for each seed (n,): as it is, or the log of a ratio."""
+    found = {name: runs[name].to_numpy(float) for name in DIFFERENCES}
+    for name, (own, control) in RATIOS.items():
+        found[name] = np.log(runs[own].to_numpy(float) / runs[control].to_numpy(float))
+    return found
+
+
+def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of values (n,) and its 95 % interval by Student's t; NaN where n is too small."""
+    count = len(values)
+    if count < 2:
+        return (float(values[0]) if count else math.nan), math.nan, math.nan
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return mean, mean - half, mean + half
