@@ -7,18 +7,21 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from small import TRAINING
+from small import MODEL, TRAINING
 
 from transience.departure.agreement import agreement_table
 from transience.departure.alarms import alarms_table
 from transience.departure.free_energy import free_energy_table
 from transience.departure.held_out import ESTIMATE, KNOWN, OUTCOME, SCHEMES
 from transience.departure.interventions import interventions_table
+from transience.departure.knobs import values_of
 from transience.departure.laws import LAWS
 from transience.departure.paired import effects_table
 from transience.departure.scaling import POINTS, scaling_tables
 from transience.departure.scores import scores_table
 from transience.files.tables import RUN_KEYS
+from transience.model.settings import ModelSettings
+from transience.problem.settings import TaskSettings
 from transience.training.settings import PhaseSettings, TrainingSettings
 
 T = 10_000  # training steps
@@ -130,45 +133,64 @@ def with_doses(tables: Tables) -> Tables:
     return tables | {"interventions": pd.concat(frames, ignore_index=True)}
 
 
-START = {
-    "task.task_dimension": 4.0,
-    "task.num_examples": 16.0,
-    "task.noise_variance": 0.125,
-    "model.width": 48.0,
-    "model.num_layers": 2.0,
-    "training.batch_size": 64.0,
-    "training.learning_rate": 4.0e-3,
-    "training.num_steps": 16_000.0,
+SECTIONS = {  # of the main variant of a map of scale
+    "task": TaskSettings(task_dimension=4, num_examples=16, noise_variance=0.125),
+    "model": ModelSettings(**MODEL | {"width": 48, "mlp_width": 96}),
+    "training": TrainingSettings(
+        **TRAINING | {"num_steps": 16_000, "batch_size": 64, "learning_rate": 4e-3}
+    ),
 }
-TURNED = {  # knobs of a map of scale: values that were tried, and the exponents of M_1/2
+WIDTH = "model.width+model.mlp_width"
+TURNED = {  # its knobs: values that were tried, and the exponents of M_1/2
     "task.task_dimension": ([2.0, 3.0, 6.0], 1.5),
     "task.num_examples": ([8.0, 32.0], -0.3),
     "task.noise_variance": ([0.03125, 0.5], -0.2),
-    "model.width": ([16.0, 24.0, 96.0], 0.4),
+    WIDTH: ([16.0, 24.0, 96.0], 0.4),
     "model.num_layers": ([1.0, 4.0], -0.1),
     "training.batch_size": ([16.0, 256.0], 0.3),
     "training.learning_rate": ([1.0e-3, 8.0e-3], 0.4),
-    "training.num_steps": ([4_000.0, 8_000.0], 0.5),
 }
+GROWTH = 0.5  # exponent of M_1/2 in the number of steps
+
+
+def scaling_points(
+    num_seeds: int,
+    *,
+    knobs: Sequence[str] = tuple(TURNED),
+    error: float = 0.1,
+    spread: float = 1.0,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Of a map of scale; M_1/2 is ``spread`` times as high in each next seed, times e^error."""
+    rng, rows, start = np.random.default_rng(seed), [], values_of(SECTIONS)
+    tried = [("", math.nan), *((knob, value) for knob in knobs for value in TURNED[knob][0])]
+    for one, (knob, value) in itertools.product(range(num_seeds), tried):
+        told = (knob, value, start.get(knob, math.nan))
+        factor = (value / start[knob]) ** TURNED[knob][1] if knob else 1.0
+        factor *= spread**one * math.exp(error * rng.standard_normal())
+        for share in (0.25, 0.5, 1.0):
+            seen = 24.0 * factor * share**GROWTH
+            key = ("threshold", f"{knob}_{value:g}", 0.0, one, share, int(16_000 * share))
+            rows.append((*key, *told, seen, 8.0, 64.0))
+        for quantity, m in itertools.product(TIMES, (8.0, 16.0)):
+            seen = 50.0 * m * factor
+            key = (quantity, f"{knob}_{value:g}", m, one, 1.0, int(seen))
+            rows.append((*key, *told, seen, seen, seen))
+    return pd.DataFrame(rows, columns=POINTS)
 
 
 def scaling_sweep(num_seeds: int, *, knobs: Sequence[str] = tuple(TURNED)) -> Tables:
     """Tables of a map of scale; with one block all M stay, and M_1/2 is not known."""
-    rng, rows = np.random.default_rng(0), []
-    tried = [("", math.nan), *((knob, value) for knob in knobs for value in TURNED[knob][0])]
-    for seed, (knob, value) in itertools.product(range(num_seeds), tried):
-        factor = (value / START[knob]) ** TURNED[knob][1] if knob else 1.0
-        for quantity, m in (("threshold", 0.0), *itertools.product(TIMES, (8.0, 16.0))):
-            seen = 24.0 if quantity == "threshold" else 50.0 * m
-            seen *= factor * math.exp(0.1 * rng.standard_normal())
-            if quantity != "threshold" and knob == "training.num_steps":
-                continue
-            known = quantity != "threshold" or (knob, value) != ("model.num_layers", 1.0)
-            bounds = (seen, 8.0, 64.0) if known else (math.nan, 64.0, math.inf)
-            key = (quantity, f"{knob}_{value:g}", m, seed, 16_000)
-            rows.append((*key, knob, value, *bounds))
-    points = pd.DataFrame(rows, columns=POINTS)
-    fitted, foretold = scaling_tables(points, START)
+    points = scaling_points(num_seeds, knobs=knobs)
+    one_block = (points["knob"] == "model.num_layers") & (points["knob_value"] == 1.0)
+    one_block &= points["quantity"] == "threshold"
+    points.loc[one_block, ["value", "low", "high"]] = math.nan, 64.0, math.inf
+    return fitted_to(points)
+
+
+def fitted_to(points: pd.DataFrame) -> Tables:
+    """The tables of a map of scale, from its points."""
+    fitted, foretold = scaling_tables(points, SECTIONS)
     return {"scaling_points": points, "scaling": fitted, "extrapolation": foretold}
 
 

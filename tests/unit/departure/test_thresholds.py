@@ -26,17 +26,12 @@ def test_threshold(relative, expected):
     assert threshold(M, np.array(relative)) == pytest.approx(expected, nan_ok=True)
 
 
-def test_threshold_of_no_run():
-    nothing = np.array([])
-    assert threshold(nothing, nothing) == pytest.approx((math.nan, 0.0, math.inf), nan_ok=True)
-
-
-def evaluation(course) -> pd.DataFrame:
+def evaluation(course, every: int = 50) -> pd.DataFrame:
     """Runs whose relative distance is ``course(M, step)``, of M = 4 to 64, and one of M = inf."""
     rows = [
         ("baseline", m, 0, step, "training", pd.NA, r, 1 - r)
         for m in [*M, math.inf]
-        for step in range(0, 1601, 50)
+        for step in range(0, 1601, every)
         for r in [0.0 if math.isinf(m) else course(m, step)]
     ]
     names = ["variant", "num_tasks", "seed", "step", "distribution", "position"]
@@ -70,3 +65,8 @@ def test_a_run_that_both_predictors_share_is_left_out():
     same = frame["num_tasks"] == 4.0
     frame.loc[same, ["distance_to_dmmse", "distance_to_ridge"]] = 0.0
     assert thresholds_table(frame)["low"].tolist() == [0.0] * 3
+
+
+def test_a_share_without_a_checkpoint_has_no_row():
+    found = thresholds_table(evaluation(lambda m, step: 0.4 + 0.1 * math.log2(m / 4), every=800))
+    assert found["share"].tolist() == [0.5, 1.0]

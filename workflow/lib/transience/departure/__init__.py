@@ -10,6 +10,8 @@
 - `variants`: sections of the configuration as a variant has them, its control, where it leaves it
 - `course`: what a run has used by a step
 - `observed`: when a run left ridge, by the checkpoints before and after
+- `knobs`: which one setting a variant turns, and how far
+- `power_law`: least squares in logarithms, of several factors at once
 - `thresholds`: the task diversity at which models end halfway between dMMSE_M and ridge
 - `predicted`: when it should have left, by the paper's eq. 8
 - `agreement`: how well predictors order the departures

@@ -1,8 +1,9 @@
 """What an intervention does in the mean over seeds, with an interval (ours).
 
-A run and its control share tasks, initial weights and batches, so a seed gives one difference, in
-which most of what seeds differ by is gone; the interval is Student's t over these. It is of seeds
-alone: that the best of many variants was chosen widens nothing.
+Where a variant changes the training alone, and not the batch size, a run and its control share
+tasks, initial weights and batches, so a seed gives one difference, in which most of what seeds
+differ by is gone. The interval is Student's t over seeds alone: that the best of many variants was
+chosen widens nothing. `gain` is missing where a run does better on q_M than its control ever does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """M_1/2: the task diversity at which a model ends halfway between dMMSE_M and ridge (ours).
 
 At smaller M it has become dMMSE_M, at larger M it is still nearer to ridge. It grows while models
-are trained, so it is read at shares of training too: of a constant course, that is what a shorter
-one would have come to.
+are trained, so it is read at shares of training too. Nothing asks how near a model is to either:
+where it is far from both, as before it has learned anything, M_1/2 says little.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from transience.departure.observed import HALFWAY, relative_distance
 from transience.files.selections import mean_over_positions
 
 SHARES = (0.25, 0.5, 1.0)  # of training, at which it is read
-AVERAGED = 0.125  # of the steps up to there: over so many the distance is a mean, for SGD's noise
-COLUMNS = ["variant", "seed", "step", "value", "low", "high"]
+AVERAGED = 0.125  # of the steps up to there: of their checkpoints distances are means
+COLUMNS = ["variant", "seed", "share", "step", "value", "low", "high"]
 
 
 def thresholds_table(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """M_1/2 of every variant and seed at `SHARES` of training, with bounds: `COLUMNS`."""
+    """M_1/2 of every variant and seed at `SHARES` of training, with bounds: `COLUMNS`.
+
+    No row where runs of a seed end at different steps, or a share has no checkpoint.
+    """
     on_own_tasks = mean_over_positions(evaluation, "training")
     finite = on_own_tasks[np.isfinite(on_own_tasks["num_tasks"])]
     finite = finite.assign(relative=relative_distance(finite)).dropna(subset=["relative"])
@@ -35,12 +38,17 @@ def thresholds_table(evaluation: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_seed(runs: pd.DataFrame) -> Iterator[tuple]:
-    """Step, threshold and its bounds, at each of `SHARES` of training."""
+    """Share, step, threshold and its bounds."""
+    ends = runs.groupby("num_tasks")["step"].max()
+    if ends.nunique() > 1:
+        return
     for share in SHARES:
-        end = share * runs["step"].max()
-        late = runs[runs["step"].between((1 - AVERAGED) * end, end)]
+        step = share * ends.iloc[0]
+        late = runs[runs["step"].between((1 - AVERAGED) * step, step) & (runs["step"] > 0)]
         means = late.groupby("num_tasks")["relative"].mean()
-        yield round(end), *threshold(means.index.to_numpy(), means.to_numpy())
+        if len(means) == len(ends):
+            found = threshold(means.index.to_numpy(), means.to_numpy())
+            yield share, max(1, round(step)), *found
 
 
 def threshold(num_tasks: np.ndarray, relative: np.ndarray) -> tuple[float, float, float]:
@@ -51,7 +59,7 @@ def threshold(num_tasks: np.ndarray, relative: np.ndarray) -> tuple[float, float
     """
     nearer = np.flatnonzero(relative < HALFWAY)
     if not len(nearer):
-        return math.nan, 0.0, float(num_tasks[0]) if len(num_tasks) else math.inf
+        return math.nan, 0.0, float(num_tasks[0])
     last = nearer[-1]
     low = float(num_tasks[last])
     if last + 1 == len(num_tasks):
