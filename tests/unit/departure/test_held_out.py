@@ -129,6 +129,19 @@ def test_what_is_cut_off_is_right_with_any_prediction_beyond():
     assert told.set_index("scope")["num_runs"].to_dict() == {"all": 16, "left": 12}
 
 
+def test_a_run_nearer_to_dmmse_from_step_0_on_leaves_numbers_finite():
+    """Found in a map of scale: its bounds are 0 and 0, whose logarithms made scores missing."""
+    table = free_energy(power_law)
+    first = table["num_tasks"] == 4.0
+    table.loc[first, ["outcome", "observed_low", "observed_high"]] = "passed_by", 0.0, 0.0
+    found, scores = predictions(table)
+    assert np.isfinite(found[["error", "log_probability"]]).all(axis=None)
+    assert np.isfinite(scores[["error", "error_low", "error_high"]]).all(axis=None)
+    own = found[found["num_tasks"].eq(4.0) & found["held_out"].eq("num_tasks")]
+    expected = np.log10(own["predicted_samples"].to_numpy())
+    np.testing.assert_allclose(own["error"], expected)  # from one sequence
+
+
 def test_a_run_that_says_nothing_of_its_departure_is_no_part_of_it():
     table = free_energy(power_law)
     table.loc[table["num_tasks"] == 8, ["outcome", "observed_low"]] = ["neither", 0.0]

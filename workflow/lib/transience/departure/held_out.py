@@ -96,9 +96,10 @@ def _fitted(law: Law, runs: pd.DataFrame, near: Fit | None = None) -> Fit | None
 
 
 def _bounds(runs: pd.DataFrame) -> np.ndarray:
-    """Bounds of log n (2, n)."""
+    """Bounds of log n (2, n); a run that was nearer to dMMSE_M from step 0 on left by n = 1."""
+    low, high = runs[["observed_low", "observed_high"]].to_numpy(float).T
     with np.errstate(divide="ignore"):
-        return np.log(runs[["observed_low", "observed_high"]].to_numpy(float).T)
+        return np.log([low, np.maximum(high, 1.0)])
 
 
 def _predictions(found: Fit, runs: pd.DataFrame) -> pd.DataFrame:
