@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from transience.figures import style
 from transience.figures.curves import Tables
@@ -16,6 +16,7 @@ HEIGHT, AROUND = 1.75, 0.4  # inches of a row of panels, and of the key
 ROOM = 1.25  # by this factor a panel goes beyond its points
 APART = 0.12  # of the width of a panel between labels
 NOTHING = "nothing to fit: no variant changes one setting alone, or too few points are known"
+FEW_TICKS = 5  # a logarithmic axis of less than this factor has ticks as a linear one has
 TOO_FEW = "too few points to fit"
 NO_PAPER = "the paper differs in what no variant changes"
 WORDS = {
@@ -57,6 +58,10 @@ def scaling(tables: Tables, window: int) -> Figure:
     for axes in above[len(knobs) :]:
         axes.set_axis_off()
     style.plain_log_axis(above[0])
+    low, high = above[0].get_ylim()
+    if high / low < FEW_TICKS:
+        above[0].yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        above[0].yaxis.set_minor_locator(NullLocator())
     order = [*knobs, *(one for one in fitted["knob"].unique() if one == "num_tasks")]
     for place, (quantity, title) in enumerate(QUANTITIES.items()):
         _draw_exponents(below[place], fitted[fitted["quantity"] == quantity], order)
@@ -92,7 +97,8 @@ def _key(thresholds: pd.DataFrame) -> list:
         style.marker(shape, f"seed {seed}", color=style.TRAINED_COLOUR)
         for seed, shape in _looks(thresholds).items()
     ]
-    unknown = thresholds[thresholds["value"].isna()]
+    of_main = thresholds["knob"].isin(["", "training.num_steps"])
+    unknown = thresholds[thresholds["value"].isna() & (of_main | thresholds["share"].eq(1.0))]
     if np.isinf(unknown["high"]).any():
         handles.append(style.marker("^", "above all M", **BEYOND))
     if np.isfinite(unknown["high"]).any():
