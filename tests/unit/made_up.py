@@ -17,7 +17,7 @@ from transience.departure.interventions import interventions_table
 from transience.departure.knobs import values_of
 from transience.departure.laws import LAWS
 from transience.departure.paired import effects_table
-from transience.departure.scaling import POINTS, scaling_tables
+from transience.departure.scaling import POINTS, points_table, scaling_tables
 from transience.departure.scores import scores_table
 from transience.files.tables import RUN_KEYS
 from transience.model.settings import ModelSettings
@@ -75,7 +75,8 @@ def _made(num_tasks: tuple[float, ...], num_seeds: int, diverged: tuple[float, .
     made["intervention_effects"] = effects_table(made["interventions"])
     made["branch_trajectories"] = _branches(tables["trajectory_pca"])
     made["alarms"] = alarms_table(*(tables[name] for name in ("evaluation", "training", "signals")))
-    return tables | _free_energy(tables) | made
+    points = points_table(tables["evaluation"], tables["transient_ridge"], {"baseline": SECTIONS})
+    return tables | _free_energy(tables) | made | fitted_to(points)
 
 
 def without_components(tables: Tables, kept: int) -> Tables:

@@ -65,7 +65,13 @@ OF_THE_SWEEP = {
         "task variants", "free_energy departure_prediction departure_prediction_scores"
     ),
     "departure.alarms": ("", "evaluation training signals alarms"),
-    "departure.interventions": ("training variants", "evaluation training front interventions"),
+    "departure.interventions": (
+        "training variants", "evaluation training front interventions intervention_effects"
+    ),
+    "departure.scaling": (
+        "task model training variants",
+        "evaluation transient_ridge scaling_points scaling extrapolation",
+    ),
     "departure.branch_trajectories": ("training variants trajectory_pca", "branch_trajectories"),
     "complexity.indicator_agreement": ("", "indicators llc indicator_agreement"),
 }  # fmt: skip

@@ -7,7 +7,11 @@ from transience.claims.sweep_tables import ANY
 from transience.claims.verdicts import CLAIMS
 from transience.files import tables
 
-OF_FRESH = ("interventions", "branch_trajectories")  # tables without the baseline
+OF_FRESH = (
+    "interventions",
+    "intervention_effects",
+    "branch_trajectories",
+)  # tables without the baseline
 
 
 def test_the_command_writes_every_claim(tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def said(axes: Axes) -> list[str]:
 
 def test_reasons():
     figure = draw("scaling", scaling_sweep(1, knobs=["training.batch_size"]))
-    assert said(figure.axes[-1]) == ["the paper differs in what no variant changes"]
+    assert said(figure.axes[-1]) == ["nothing is foretold of the paper"]
     points = scaling_points(1)
     figure = draw("scaling", fitted_to(points.query("quantity == 'threshold'")))
     assert said(figure.axes[-2]) == ["too few points to fit"]

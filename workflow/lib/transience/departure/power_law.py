@@ -32,7 +32,7 @@ class PowerLaw:
     @property
     def constant(self) -> float:
         """The quantity where no factor is turned: the geometric mean over seeds."""
-        return math.exp(self.coefficients[len(self.factors) :].mean())
+        return exponential(float(self.coefficients[len(self.factors) :].mean()))
 
     def exponent(self, factor: str) -> Interval:
         """Exponent of a factor; NaN as ends where nothing is left over."""
@@ -50,6 +50,11 @@ class PowerLaw:
         return float(point @ self.coefficients), float(
             point @ self.covariance @ point + self.variance
         )
+
+
+def exponential(value: float) -> float:
+    """e to the value, at most 1e300."""
+    return math.exp(min(value, math.log(1e300)))
 
 
 def interval(value: float, error: float, freedom: int) -> Interval:

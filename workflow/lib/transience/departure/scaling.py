@@ -31,7 +31,7 @@ from transience.departure.knobs import (
     values_of,
 )
 from transience.departure.observed import departures
-from transience.departure.power_law import Interval, PowerLaw, fit, interval
+from transience.departure.power_law import Interval, PowerLaw, exponential, fit, interval
 from transience.departure.thresholds import thresholds_table
 from transience.departure.variants import variant_section
 from transience.files.tables import RUN_KEYS, read_metadata, read_table, write_table
@@ -260,7 +260,7 @@ def foretell(
         variance += grown.variance * (1 + 1 / grown.count) * longer**2
         freedom = min(freedom, grown.count - 1)
     ends = interval(value, math.sqrt(variance), freedom)
-    return tuple(math.exp(min(end, math.log(1e300))) for end in ends)
+    return tuple(map(exponential, ends))
 
 
 if __name__ == "__main__":

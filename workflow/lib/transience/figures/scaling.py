@@ -18,7 +18,7 @@ APART = 0.12  # of the width of a panel between labels
 NOTHING = "nothing to fit: no variant changes one setting alone, or too few points are known"
 FEW_TICKS = 5  # a logarithmic axis of less than this factor has ticks as a linear one has
 TOO_FEW = "too few points to fit"
-NO_PAPER = "the paper differs in what no variant changes"
+NO_PAPER = "nothing is foretold of the paper"
 WORDS = {
     "task.task_dimension": "D",
     "task.num_examples": "K (examples)",
@@ -76,7 +76,8 @@ def scaling(tables: Tables, window: int) -> Figure:
 def _knobs(thresholds: pd.DataFrame) -> list[str]:
     """Those of the paper first; T where the course of some training tells of it."""
     there = {*thresholds["knob"]} - {""}
-    if thresholds["share"].nunique() > 1:
+    course = thresholds[thresholds["knob"].isin(["", "training.num_steps"])]
+    if course["step"].nunique() > 1:
         there.add("training.num_steps")
     named = [knob for knob in WORDS if knob in there]
     return [*named, *sorted(there - {*named})][:MOST_KNOBS]
@@ -191,8 +192,8 @@ def _draw_paper(axes: Axes, tables: Tables, knobs: list[str]) -> None:
         axes.set_axis_off()
         style.nothing_to_show(axes, NO_PAPER)
         return
-    fitted = tables["scaling"].query("quantity == 'threshold'").dropna(subset=["paper_value"])
-    start = fitted["main_quantity"].iloc[0]
+    fitted = tables["scaling"].query("quantity == 'threshold'")
+    start, fitted = fitted["main_quantity"].iloc[0], fitted.dropna(subset=["paper_value"])
     for row in fitted[fitted["knob"].isin(knobs)].itertuples():
         ratio = row.paper_value / row.main_value
         factors = tuple(ratio ** np.array([row.exponent, row.low, row.high]))
