@@ -192,6 +192,12 @@ def slopes(folder: str) -> np.ndarray:
     ])  # fmt: skip
 
 
+def observed_course(variant: str) -> pd.Series:
+    """M½ of a variant of the map by step."""
+    rows = points().query("quantity == 'threshold' and variant == @variant")
+    return rows.sort_values("step").set_index("step")["value"]
+
+
 def growth_text(folder: str) -> str:
     values = sorted(f"{value:.2f}" for value in slopes(folder))
     return f"{SWEEPS[folder]} {' and '.join(values)}"
@@ -225,7 +231,7 @@ def test_what_is_said_of_transience():
     assert shown[~shown].index.tolist() == ["depth_1"]
     far = frame.loc["depth_1"]
     least = (far["least_ood_loss"] / far["ridge_ood_loss"]).min()
-    assert f"one block ends at {least:.1f} times ridge's loss at best" in PAGE
+    assert f"one block comes to {least:.1f} times ridge's loss at best" in PAGE
     most = frame["rise"].idxmax()
     assert most[0] == "examples_32" and f"up to {100 * (frame['rise'].max() - 1):.0f} %" in PAGE
 
@@ -240,6 +246,12 @@ def test_what_is_said_of_steps_and_of_seeds():
     of_all = np.concatenate([slopes(folder) for folder in ("laptop", "bridge", "paper-short")])
     assert f"{8 ** of_all.min():.1f} to {8 ** of_all.max():.1f} times as many tasks" in PAGE
     seeds = observed("laptop").query("share == 1").set_index("seed")["value"]
+    own = observed_course("baseline")
+    slope = np.polyfit(np.log(own.index), np.log(own), 1)[0]
+    assert f"with it seed 0 has {slope:.2f}, and the variants" in PAGE
+    small, large = observed_course("batch_16"), observed_course("batch_256")
+    assert f"{small.iloc[-1]:.1f} at batches of 16 after 16,000 steps and {own.iloc[0]:.1f}" in PAGE
+    assert f"{own.iloc[-1]:.0f} at 64 after 16,000 and {large.iloc[0]:.0f} at" in PAGE
     assert f"have M½ = {seeds[0]:.0f} and {seeds[1]:.0f}." in PAGE
     assert f"have {seeds[0]:.0f} instead of {threshold_text('baseline')}" in PAGE
     value, low, high = foretold_at(*goals()["the paper, 150,000 steps"][:2])
