@@ -75,3 +75,10 @@ def test_as_many_numbers_as_points_have_no_interval():
     value, low, high = law.exponent("a")
     assert value == pytest.approx(1.5)
     assert math.isnan(low) and math.isnan(high) and math.isnan(law.at({})[1])
+
+
+def test_a_steep_law_has_a_constant_all_the_same():
+    """Of two neighbouring M, whose constant is the quantity at M = 1."""
+    logs = [math.log(512), math.log(513)]
+    law = fit(pd.DataFrame({"seed": [0, 0], "value": [200.0, 100.0], "num_tasks": logs}))
+    assert law.constant == pytest.approx(1e300)

@@ -136,3 +136,11 @@ def test_thresholds_that_are_not_known_stop_no_panel(knobs):
     only_main = points["knob"].ne("") | ~thresholds
     points.loc[only_main & thresholds, "value"] = 30.0
     draw("scaling", fitted_to(points))
+
+
+def test_a_main_variant_without_a_threshold_stops_no_panel():
+    """As where it has M = inf alone, or runs that end at different steps."""
+    points = scaling_points(1, knobs=[WIDTH])
+    left = points[points["knob"].ne("") | points["quantity"].ne("threshold")]
+    figure = draw("scaling", fitted_to(left))
+    assert "T (steps)" not in " ".join(titles(figure))
