@@ -29,9 +29,9 @@ def knobs(settings: Mapping[str, Sections]) -> dict[str, tuple[str, float]]:
     for variant, sections in settings.items():
         new = _by_key(sections)
         changed = [key for key in new if new[key] != start[key]]
-        found[variant] = (_knob(changed, start, new), math.nan)
-        if found[variant][0] not in (MAIN, OTHER):
-            found[variant] = (found[variant][0], float(new[changed[0]]))
+        knob = _knob(changed, start, new)
+        value = math.nan if knob in (MAIN, OTHER) else float(new[changed[0]])
+        found[variant] = (knob, value)
     return found
 
 

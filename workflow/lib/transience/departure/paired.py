@@ -12,9 +12,8 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from transience.departure.agreement import CONFIDENCE
+from transience.departure.power_law import Interval, interval
 
 KEYS = ["variant", "num_tasks"]
 DIFFERENCES = ("preserved", "gain")
@@ -47,11 +46,9 @@ def _paired(runs: pd.DataFrame) -> dict[str, np.ndarray]:
     return found
 
 
-def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
+def mean_and_interval(values: np.ndarray) -> Interval:
     """Mean of values (n,) and its 95 % interval by Student's t; NaN where n is too small."""
     count = len(values)
-    if count < 2:
-        return (float(values[0]) if count else math.nan), math.nan, math.nan
-    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return mean, mean - half, mean + half
+    mean = float(values.mean()) if count else math.nan
+    error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    return interval(mean, error, count - 1)

@@ -124,11 +124,7 @@ def _strength_axis(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xscale("log" if logarithmic else "linear")
     places = np.log(values) if logarithmic else values
     places = 0.08 + 0.84 * (places - places[0]) / (places[-1] - places[0])
-    labelled: list[int] = []
-    for number, place in enumerate(places):
-        if not labelled or place - places[labelled[-1]] >= APART:
-            labelled.append(number)
-    axes.xaxis.set_major_locator(FixedLocator(values[labelled]))
+    axes.xaxis.set_major_locator(FixedLocator(values[style.labels_that_fit(places, APART)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     axes.margins(x=0.08 / 0.84)

@@ -149,11 +149,7 @@ def _value_axis(axes: Axes, values: np.ndarray) -> None:
     axes.set_xscale("log")
     axes.set_xlim(values[0] / ROOM, values[-1] * ROOM)
     places = np.log(values / values[0]) / max(np.log(values[-1] / values[0]), 1e-9)
-    shown: list[int] = []
-    for number, place in enumerate(places):
-        if not shown or place - places[shown[-1]] >= APART:
-            shown.append(number)
-    axes.xaxis.set_major_locator(FixedLocator(values[shown]))
+    axes.xaxis.set_major_locator(FixedLocator(values[style.labels_that_fit(places, APART)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

@@ -200,6 +200,15 @@ def plain_log_axis(axes: Axes, which: str = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def labels_that_fit(places: Sequence[float], least: float) -> list[int]:
+    """Numbers of places, ascending, that stand at least so far from the one labelled before."""
+    shown: list[int] = []
+    for number, place in enumerate(places):
+        if not shown or place - places[shown[-1]] >= least:
+            shown.append(number)
+    return shown
+
+
 def diversity_key(figure: Figure, scale: DiversityScale) -> Legend | None:
     """Key of the colours of M, to the right of all panels; none for a scale without values."""
     if not scale.values:
