@@ -11,7 +11,8 @@ Parts, each in a process of its own, so that what breaks one leaves the next one
 - *profile*: the kernels of bf16 steps by kind, and the time between them
 - *run*: training, evaluation, LLC, indicators, LLC curve and tables of runs of
   config/paper_subset.yaml, by the workflow's commands and without Snakemake; with ``--size short``
-  those of config/paper_short.yaml, of which seven M took ten minutes, three at a time
+  those of config/paper_short.yaml, of which seven M took ten minutes, three at a time, and with
+  ``--size long`` those of config/paper_long.yaml
 
 What is found goes to ``--out``, a few MiB: ``verdict.md`` is the page to read, ``verdict.json`` has
 it whole. Checkpoints and states go to ``--scratch``. The same call again does what is left to be

@@ -13,7 +13,12 @@ from typing import Any
 
 # Configurations of a size, each over the one before; the first one's model is checked and timed.
 SUBSET = ("paper.yaml", "paper_subset.yaml")
-SIZES = {"paper": SUBSET, "short": (*SUBSET, "paper_short.yaml"), "tiny": ("smoke.yaml",)}
+SIZES = {
+    "paper": SUBSET,
+    "short": (*SUBSET, "paper_short.yaml"),
+    "long": (*SUBSET, "paper_long.yaml"),
+    "tiny": ("smoke.yaml",),
+}
 NEEDS_GPU = "needs a GPU"
 
 

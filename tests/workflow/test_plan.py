@@ -58,8 +58,8 @@ def test_architectures_are_planned_as_variants(project):
 def test_a_subset_of_the_paper_goes_on_top_of_it(project):
     files = ("config/paper.yaml", "config/paper_subset.yaml")
     assert project.planned(config=files) == with_runs(8)
-    files = (*files, "config/paper_short.yaml")
-    assert project.planned(config=files) == with_runs(8)
+    assert project.planned(config=(*files, "config/paper_short.yaml")) == with_runs(8)
+    assert project.planned(config=(*files, "config/paper_long.yaml")) == with_runs(2)
 
 
 def test_all_precisions_are_planned(project):
