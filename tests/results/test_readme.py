@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from wording import ROOT, flat, span
+from wording import ROOT, flat, reference, span
 
+from transience.departure.thresholds import thresholds_table
 from transience.departure.transient_ridge import RISE
 from transience.files.tables import read_table
 from transience.model.settings import ModelSettings
@@ -266,23 +267,31 @@ def of_the_bridge() -> Iterator[str]:
     (arrived,) = above["centred_llc"].index[above["centred_llc"] & ~both & (ends < 0.25)]
     yield (
         f"M = ∞ has one seed; M = {listed(on_their_way)} are still on their way; "
-        f"M = {arrived:g}, arrived, is above in one of two forms."
+        f"M = {arrived:g} is above in one of two forms."
     )
 
 
 def of_the_papers_size() -> Iterator[str]:
-    """Seven M of the paper's model, for part of its steps."""
-    folder = REFERENCE / "paper-short"
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert settings["task"]["task_dimension"] == 8 and settings["sweep"]["seeds"] == [0]
-    papers = settings_of_the_paper()
-    steps = [one["training"]["num_steps"] for one in (settings, papers)]
-    runs = read_table(folder / "tables/transient_ridge.parquet", "transient_ridge")
-    least = runs[runs["transient"]]["least_ood_loss"] / runs[runs["transient"]]["ridge_ood_loss"]
-    yield (
-        f"for {steps[0]:,} of {steps[1]:,} steps, has M = {listed(transient_in_all_seeds(runs))} "
-        f"transient, at {span(least, '.1f')} times ridge's loss"
+    """Seven M of the paper's model for part of its steps, and two for all of them."""
+    short, long = (
+        json.loads((REFERENCE / name / "config.json").read_text(encoding="utf-8"))
+        for name in ("paper-short", "paper-long")
     )
+    papers = settings_of_the_paper()
+    assert short["task"] == long["task"] == papers["task"] and short["model"] == papers["model"]
+    assert short["sweep"]["seeds"] == long["sweep"]["seeds"] == [0]
+    assert long["training"]["num_steps"] == papers["training"]["num_steps"] == 150_000
+    runs = reference("paper-short", "transient_ridge")
+    transient = pd.concat([runs, reference("paper-long", "transient_ridge")]).query("transient")
+    found = thresholds_table(reference("paper-long", "evaluation")).query("share == 1")
+    yield (
+        f"after {short['training']['num_steps']:,} steps M = "
+        f"{listed(transient_in_all_seeds(runs))} are transient; after all 150,000, M = 256 ends "
+        f"between both, as in the paper, and models are halfway at M = {found['value'].item():.0f}, "
+        "foretold at 340"  # config/paper_long.yaml, from runs of 20,000 steps
+    )
+    least = transient["least_ood_loss"] / transient["ridge_ood_loss"]
+    yield f"One seed, at best {span(least, '.1f')} times ridge's loss; no LLC at 150,000."
 
 
 def settings_of_the_paper() -> dict:

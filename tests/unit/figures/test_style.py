@@ -49,6 +49,14 @@ def test_a_sweep_of_large_m_has_colours_for_them() -> None:
     assert min(apart) > 0.04
 
 
+@pytest.mark.parametrize("values", [[256.0, 362.0], [3.0, 4.0], [8.0, 1024.0, 1025.0, math.inf]])
+def test_few_m_that_are_near_to_each_other_have_colours_apart(values: list) -> None:
+    scale = style.DiversityScale.of(values)
+    colours = [np.array(scale.colour(value)) for value in scale.finite]
+    apart = [np.abs(one - other).max() for one, other in itertools.pairwise(colours)]
+    assert min(apart) > 0.07
+
+
 @pytest.mark.parametrize("width", [0.9, 1.35, 2.9])
 def test_labels_of_the_axis_fit(width: float) -> None:
     scale = style.DiversityScale.of(PAPER)

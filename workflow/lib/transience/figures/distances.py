@@ -18,7 +18,7 @@ def distances(tables: Tables, window: int) -> Figure:
     figure = Figure(figsize=(style.FULL_WIDTH, 2.9))
     axes = figure.subplots()
     draw_relative_distance(axes, tables["evaluation"], scale, window=window)
-    axes.set_ylabel(f"relative distance on $q_M$\n{axes.get_ylabel()}")
+    axes.set_ylabel("relative distance on $q_M$")
     style.diversity_key(figure, DiversityScale(scale.finite))
     return figure
 
