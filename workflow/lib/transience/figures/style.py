@@ -62,6 +62,7 @@ STYLE = {
 SPREAD = 1.2  # of colours over M: the larger, the more of them are about the middle, M = 16
 USUAL = 6  # doublings of M from 1 to 64; in a sweep that goes further colours do too
 TOLD_APART = 0.3  # of all colours, over the number of M: between neighbours at least
+FURTHER_APART = 0.55  # the same in a sweep that goes beyond M = 64
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
@@ -111,7 +112,8 @@ class DiversityScale:
     def _moved(self) -> dict[float, float]:
         """Place of every finite M in the sequence of colours, from 0 to 1."""
         wanted = [self._fraction(value) for value in self.finite]
-        places = apart(wanted, TOLD_APART / max(1, len(wanted)))
+        least = FURTHER_APART if self.finite[-1:] > (2.0**USUAL,) else TOLD_APART
+        places = apart(wanted, least / max(1, len(wanted)))
         return dict(zip(self.finite, places, strict=True))
 
     def _fraction(self, num_tasks: float) -> float:
