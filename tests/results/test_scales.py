@@ -9,7 +9,8 @@ import pytest
 from wording import ROOT, flat, page, reference
 
 from transience.departure.knobs import LENGTH, SECTIONS, WIDTH, values_of
-from transience.departure.power_law import fit
+from transience.departure.observed import departures
+from transience.departure.power_law import PowerLaw, fit
 from transience.departure.scaling import AT, PAPER, TASKS, at_the_end, design, foretell, growth
 from transience.departure.thresholds import thresholds_table
 from transience.model.settings import ModelSettings
@@ -18,6 +19,8 @@ from transience.training.settings import TrainingSettings
 
 FOLDER = ROOT / "results/reference/scales"
 PAGE = page("scales.md")
+SEEDS = (0, 1)
+LONG = "paper-long"
 ROWS = {  # what was changed, and its variant
     "nothing": "baseline",
     "width 16": "width_16",
@@ -62,8 +65,13 @@ def points() -> pd.DataFrame:
 
 
 def runs() -> pd.DataFrame:
-    frame = reference("scales", "transient_ridge").set_index(["variant", "num_tasks"])
+    frame = reference("scales", "transient_ridge").set_index(["variant", "num_tasks", "seed"])
     return frame[np.isfinite(frame.index.get_level_values("num_tasks"))]
+
+
+def of_seeds(cells: list[str]) -> str:
+    """Of seeds 0 and 1, once where they say the same."""
+    return "; ".join(dict.fromkeys(cells))
 
 
 def batch_size(variant: str) -> int:
@@ -81,33 +89,46 @@ def start() -> dict[str, float]:
     })  # fmt: skip
 
 
+def thresholds(variant: str) -> pd.Series:
+    """M_1/2 at the end by seed."""
+    rows = points().query("quantity == 'threshold' and share == 1 and variant == @variant")
+    assert rows["value"].notna().all()
+    return rows.set_index("seed")["value"].sort_index()
+
+
 def threshold_text(variant: str) -> str:
-    """M_1/2 at the end, or the bound that it is beyond."""
-    rows = points().query("quantity == 'threshold' and variant == @variant")
-    row = rows.set_index("share").loc[1.0]
-    if math.isnan(row["value"]):
-        return f"> {row['low']:.0f}" if math.isinf(row["high"]) else f"< {row['high']:.0f}"
-    return f"{row['value']:.0f}"
+    return of_seeds([f"{value:.0f}" for value in thresholds(variant)])
 
 
-def steps_text(quantity: str, variant: str, num_tasks: float) -> str:
+def steps(quantity: str, variant: str, num_tasks: float) -> list[float]:
+    """Of seeds 0 and 1; NaN where there is none."""
     found = points()[lambda rows: rows["quantity"].eq(quantity) & rows["variant"].eq(variant)]
-    found = found.loc[found[AT] == num_tasks, "value"]
-    return f"{found.item():,.0f}" if len(found) else "–"
+    of_m = found[found[AT] == num_tasks].set_index("seed")["value"]
+    return of_m.reindex(SEEDS).tolist()
+
+
+def counts(values: list[float]) -> str:
+    return of_seeds(["–" if math.isnan(value) else f"{value:,.0f}" for value in values])
 
 
 def row(label: str) -> str:
     """Of one variant: transient M, M_1/2, t_crit in steps and sequences, departures, rise."""
     variant = ROWS[label]
     own = runs().loc[variant]
-    transient = ", ".join(f"{m:.0f}" for m in own.index[own["transient"]]) or "none"
-    t_crit = steps_text("t_crit", variant, 16.0)
-    if t_crit != "–":
-        sequences = own.loc[16.0, "t_crit"] * batch_size(variant) / 1000
-        t_crit += f" ({sequences:,.0f})"
-    departures = [steps_text("departure", variant, m) for m in (8.0, 16.0)]
-    rises = [f"{100 * (own.loc[m, 'rise'] - 1):.0f} %" for m in (8.0, 16.0)]
-    cells = [label, transient, threshold_text(variant), t_crit, *departures, *rises]
+    of_m = [own.xs(seed, level="seed") for seed in SEEDS]
+    transient = of_seeds([
+        ", ".join(f"{m:.0f}" for m in one.index[one["transient"]]) or "none" for one in of_m
+    ])  # fmt: skip
+    t_crit = steps("t_crit", variant, 16.0)
+    cell = counts(t_crit)
+    if cell != "–":
+        cell += f" ({counts([step * batch_size(variant) / 1000 for step in t_crit])})"
+    departures = [counts(steps("departure", variant, m)) for m in (8.0, 16.0)]
+    rises = [
+        of_seeds([f"{100 * (one.loc[m, 'rise'] - 1):.0f}" for one in of_m]) + " %"
+        for m in (8.0, 16.0)
+    ]
+    cells = [label, transient, threshold_text(variant), cell, *departures, *rises]
     return f"| {' | '.join(cells)} |"
 
 
@@ -141,9 +162,12 @@ def test_a_row_of_exponents(label):
 # What they foretell
 
 
-def foretold_at(goal: dict[str, float], steps: float) -> tuple[float, float, float]:
-    law = fit(design(at_the_end(points(), "threshold").dropna(subset=["value"])))
-    return foretell(law, growth(points()), goal, start(), steps)
+def foretold_at(
+    goal: dict[str, float], steps: float, seeds: tuple[int, ...] = SEEDS
+) -> tuple[float, float, float]:
+    rows = points()[lambda table: table["seed"].isin(seeds)]
+    law = fit(design(at_the_end(rows, "threshold").dropna(subset=["value"])))
+    return foretell(law, growth(rows), goal, start(), steps)
 
 
 def observed(folder: str) -> pd.DataFrame:
@@ -155,19 +179,28 @@ def goals() -> dict[str, tuple[dict[str, float], float, str]]:
     paper = {key: value for key, value in PAPER.items() if key != LENGTH}
     of_bridge = {WIDTH: 128, "model.num_layers": 4, "training.batch_size": 512}
     bridge = observed("bridge").query("share == 1")["value"]
-    short = observed("paper-short").query("share == 1")["value"].item()
+    short, long = (
+        observed(folder).query("share == 1")["value"].item() for folder in ("paper-short", LONG)
+    )
     both = " and ".join(f"{value:.0f}" for value in sorted(bridge))
     return {
         "the bridge, 25,000 steps": (paper | of_bridge, 25_000, both),
         "the paper's model, 20,000 steps": (paper, 20_000, f"{short:.0f}"),
-        "the paper, 150,000 steps": (paper, PAPER[LENGTH], "128 to 362, by the paper"),
+        "the paper, 150,000 steps": (
+            paper,
+            PAPER[LENGTH],
+            f"{long:.0f}; 128 to 362, by the paper",
+        ),
     }
 
 
 def foretold(name: str) -> str:
     goal, steps, seen = goals()[name]
-    value, low, high = foretold_at(goal, steps)
-    return f"| {name} | {value:,.0f} ({low:,.0f} to {high:,.0f}) | {seen} |"
+    cells = [
+        "{:,.0f} ({:,.0f} to {:,.0f})".format(*foretold_at(goal, steps, seeds))
+        for seeds in (SEEDS, (0,))
+    ]
+    return f"| {name} | {' | '.join(cells)} | {seen} |"
 
 
 @pytest.mark.parametrize(
@@ -192,9 +225,9 @@ def slopes(folder: str) -> np.ndarray:
     ])  # fmt: skip
 
 
-def observed_course(variant: str) -> pd.Series:
+def observed_course(variant: str, seed: int) -> pd.Series:
     """M½ of a variant of the map by step."""
-    rows = points().query("quantity == 'threshold' and variant == @variant")
+    rows = points().query("quantity == 'threshold' and variant == @variant and seed == @seed")
     return rows.sort_values("step").set_index("step")["value"]
 
 
@@ -213,7 +246,7 @@ def test_how_it_grows_with_steps_elsewhere(folder):
     [
         (("width_16", "width_96", "batch_16", "batch_256"),
          "yes: {} to {} from width 16 to 96, {} to {} from batches of 16 to 256"),
-        (("rate_1e-3", "baseline", "rate_8e-3"), "no: {}, {}, {} at 1e-3, 4e-3, 8e-3;"),
+        (("rate_1e-3", "baseline", "rate_8e-3"), "in one seed: {}, {}, {} at 1e-3, 4e-3, 8e-3;"),
         (("dimension_2", "dimension_3", "baseline", "dimension_6"),
          "no: {}, {}, {}, {} at D = 2, 3, 4, 6"),
         (("noise_quarter", "baseline", "noise_fourfold", "examples_8", "baseline", "examples_32"),
@@ -225,10 +258,64 @@ def test_what_was_expected(variants, said):
     assert said.format(*map(threshold_text, variants)) in PAGE
 
 
+def law_without(variant: str) -> PowerLaw:
+    rows = at_the_end(points(), "threshold").dropna(subset=["value"])
+    return fit(design(rows[rows["variant"] != variant]))
+
+
+def test_what_was_expected_of_seed_1():
+    factors = {name: thresholds(variant) for name, variant in ROWS.items()}
+    factors = {name: found[1] / found[0] for name, found in factors.items()}
+    far = {name: f"{one:.1f}" for name, one in factors.items() if not 1 / 1.5 < one < 1.5}
+    assert (
+        f"in {len(ROWS) - len(far)} of {len(ROWS)}; not at D = 2 ({far.pop('D = 2')} times) "
+        in PAGE
+    )
+    said = f"and 3 ({far.pop('D = 3')}), σ² = 0.5 ({far.pop('σ² = 0.5')}) and rate 8e-3 "
+    assert said + f"({far.pop('rate 8e-3')}) |" in PAGE and not far
+    law = law_without("")
+    sure = {name for name in law.factors if not law.exponent(name)[1] <= 0 <= law.exponent(name)[2]}
+    named = ("width", "batch", "blocks", "D")
+    assert sure == {KNOBS[name] for name in named}
+    greatest = max(max(one, 1 / one) for one in factors.values())
+    assert f"by factors of up to {greatest:.1f} in M½" in PAGE
+
+
+def test_whose_exponents_rest_on_one_variant():
+    for name in ("width", "batch"):
+        assert all(law_without(one).exponent(KNOBS[name])[1] > 0 for one in ROWS.values())
+    text = "{:.2f} ({:.2f} to {:.2f})"
+    blocks = "{:.2f}, {:.2f} to {:.2f}".format(*law_without("depth_1").exponent(KNOBS["blocks"]))
+    assert f"without the one-block model ({blocks})" in PAGE
+    assert f"turns to {text.format(*law_without('dimension_2').exponent(KNOBS['D']))}" in PAGE
+    slopes_ = [
+        np.polyfit(np.log(rows["step"]), np.log(rows["value"]), 1)[0]
+        for _, rows in points()
+        .query("quantity == 'threshold'")
+        .dropna(subset=["value"])
+        .groupby(["variant", "seed"])
+    ]
+    assert f"over the {len(slopes_)} trainings" in PAGE
+    assert f"single ones have {min(slopes_):.2f} to {max(slopes_):.2f}." in PAGE
+
+
+def test_departures_fail_at_the_papers_size():
+    foretold_ = reference("scales", "extrapolation").set_index(["quantity", AT])
+    _, low, high = foretold_.loc[("departure", 128.0), ["value", "low", "high"]]
+    seen = departures(reference("paper-short", "evaluation")).set_index("num_tasks").loc[128.0]
+    assert seen["high"] < low and f"({10_000 * round(low / 10_000):,} to {high / 1e6:.0f} m" in PAGE
+    left = 1000 * round(math.sqrt(seen["low"] * seen["high"]) / 1000)
+    assert f"and left after {left:,}." in PAGE
+
+
 def test_what_is_said_of_transience():
     frame = runs()
-    shown = frame["transient"].groupby(level="variant").any()
-    assert shown[~shown].index.tolist() == ["depth_1"]
+    shown = frame["transient"].groupby(level=["seed", "variant"]).any()
+    absent = shown[~shown].index.tolist()
+    assert absent == [
+        (0, "depth_1"),
+        *((1, v) for v in ("depth_1", "examples_8", "width_16", "width_24")),
+    ]
     far = frame.loc["depth_1"]
     least = (far["least_ood_loss"] / far["ridge_ood_loss"]).min()
     assert f"one block comes to {least:.1f} times ridge's loss at best" in PAGE
@@ -236,24 +323,30 @@ def test_what_is_said_of_transience():
     assert most[0] == "examples_32" and f"up to {100 * (frame['rise'].max() - 1):.0f} %" in PAGE
 
 
-def test_what_is_said_of_steps_and_of_seeds():
-    short, slope = (
-        observed("paper-short").query("share == 1")["value"].item(),
-        slopes("paper-short"),
-    )
+def test_what_is_said_of_steps():
+    short = observed("paper-short").query("share == 1")["value"].item()
+    slope = slopes("paper-short")[0]
     assert f"at {short:.0f} after 20,000 steps, would come to" in PAGE
-    assert f"come to {short * 7.5 ** slope[0]:.0f} after 150,000" in PAGE
+    assert f"come to {short * 7.5**slope:.0f} after 150,000" in PAGE
+    assert f"**It came to {observed(LONG).query('share == 1')['value'].item():.0f}**" in PAGE
     of_all = np.concatenate([slopes(folder) for folder in ("laptop", "bridge", "paper-short")])
     assert f"{8 ** of_all.min():.1f} to {8 ** of_all.max():.1f} times as many tasks" in PAGE
-    seeds = observed("laptop").query("share == 1").set_index("seed")["value"]
-    own = observed_course("baseline")
-    slope = np.polyfit(np.log(own.index), np.log(own), 1)[0]
-    assert f"with it seed 0 has {slope:.2f}, and the variants" in PAGE
-    small, large = observed_course("batch_16"), observed_course("batch_256")
-    assert f"{small.iloc[-1]:.1f} at batches of 16 after 16,000 steps and {own.iloc[0]:.1f}" in PAGE
-    assert f"{own.iloc[-1]:.0f} at 64 after 16,000 and {large.iloc[0]:.0f} at" in PAGE
-    assert f"have M½ = {seeds[0]:.0f} and {seeds[1]:.0f}." in PAGE
-    assert f"have {seeds[0]:.0f} instead of {threshold_text('baseline')}" in PAGE
-    value, low, high = foretold_at(*goals()["the paper, 150,000 steps"][:2])
-    assert f"we expect {value:.0f}, and the interval is {low:.0f} to {high:.0f}.**" in PAGE
-    assert f"spans a factor of {high / low:.0f}." in PAGE
+    own = [observed_course("baseline", seed) for seed in SEEDS]
+    grown = [f"{np.polyfit(np.log(one.index), np.log(one), 1)[0]:.2f}" for one in own]
+    assert f"seeds 0 and 1 have {grown[0]} and {grown[1]}, and the variants" in PAGE
+
+
+def test_what_is_said_of_batches_and_of_seeds():
+    small, own, large = (
+        [observed_course(variant, seed) for seed in SEEDS]
+        for variant in ("batch_16", "baseline", "batch_256")
+    )
+    assert " and ".join(f"{one.iloc[-1]:.1f}" for one in small) + " at batches of 16 after" in PAGE
+    assert f"and {own[0].iloc[0]:.1f} at 64 after 4,000" in PAGE
+    assert " and ".join(f"{one.iloc[-1]:.0f}" for one in own) + " at 64 after 16,000 and " in PAGE
+    assert " and ".join(f"{one.iloc[0]:.0f}" for one in large) + " at 256 after 4,000" in PAGE
+    flat_ones = [observed_course("dimension_2", seed) for seed in SEEDS]
+    early, late = (" and ".join(f"{one.iloc[at]:.0f}" for one in flat_ones) for at in (0, -1))
+    assert f"it is {early} after a quarter of training, {late} at the end" in PAGE
+    seed_0 = observed("laptop").query("share == 1 and seed == 0")["value"].item()
+    assert f"have {seed_0:.0f} instead of {thresholds('baseline')[0]:.0f}" in PAGE
