@@ -38,7 +38,7 @@ LIMITS = {"float32": 1e-4, "tf32": 2e-2, "bf16": 5e-2}
 STEPS = 100
 QUICK = {"num_steps": STEPS, "warmup_steps": 20, "learning_rate": 1e-3}
 # Steps of a training, so many that a signal comes amid them.
-RESUMED = {"paper": 3000, "short": 3000, "long": 3000, "tiny": 2000}
+RESUMED = dict.fromkeys(SIZES, 3000) | {"tiny": 2000}
 SAVE_EVERY = 0.3  # seconds
 
 

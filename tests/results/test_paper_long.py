@@ -5,32 +5,23 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from halfway import (
+    departure_bounds,
+    departure_step,
+    growth_exponent,
+    threshold_at_the_end,
+    thresholds_of,
+)
 from wording import ROOT, flat, page, reference, span
 
 from transience.claims.behaviour import IN_BETWEEN, NEAR
 from transience.departure.observed import HALFWAY, departures, relative_distance
-from transience.departure.thresholds import thresholds_table
 from transience.files.selections import mean_over_positions
 
 PAGE = page("paper_sweep.md")
 FOLDER, SHORT = "paper-long", "paper-short"
 STEPS = 150_000
 M = (256.0, 362.0)
-
-
-def threshold_at_the_end(folder: str) -> float:
-    return thresholds_table(reference(folder, "evaluation")).query("share == 1")["value"].item()
-
-
-def departure(folder: str, num_tasks: float) -> tuple[float, float]:
-    """Bounds of the step at which a run left ridge."""
-    found = departures(reference(folder, "evaluation")).set_index("num_tasks").loc[num_tasks]
-    assert found["outcome"] == "left"
-    return found["low"], found["high"]
-
-
-def middle(folder: str, num_tasks: float) -> float:
-    return math.sqrt(math.prod(departure(folder, num_tasks)))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +50,7 @@ def rises(num_tasks: float) -> np.ndarray:
 
 def foretold() -> tuple[float, float]:
     """M_1/2 at the end, and the exponent, by the runs of 20,000 steps."""
-    grown = thresholds_table(reference(SHORT, "evaluation")).dropna(subset=["value"])
-    slope = np.polyfit(np.log(grown["step"]), np.log(grown["value"]), 1)[0]
+    slope = growth_exponent(thresholds_of(SHORT))
     return threshold_at_the_end(SHORT) * (STEPS / 20_000) ** slope, slope
 
 
@@ -83,7 +73,7 @@ def test_m_half():
     early, found = threshold_at_the_end(SHORT), threshold_at_the_end(FOLDER)
     assert f"**{found:.0f}**, interpolated between 256 and 362" in PAGE
     assert abs(found / foretold()[0] - 1) < 0.1
-    crossed = middle(FOLDER, 256.0)
+    crossed = departure_step(FOLDER, 256.0)
     before = math.log(256 / early) / math.log(crossed / 20_000)
     after = math.log(found / 256) / math.log(STEPS / crossed)
     assert f"with {before:.2f} until M = 256 crossed, and with {after:.2f} from there" in PAGE
@@ -98,7 +88,7 @@ def test_what_the_map_foretold():
 
 
 def test_where_they_end(runs):
-    low, high = departure(FOLDER, 256.0)
+    low, high = departure_bounds(FOLDER, 256.0)
     assert f"between steps {low:,.0f} and {high:,.0f} |" in PAGE
     small, large = (runs.loc[m, "relative_distance_at_end"] for m in M)
     assert f"at a relative distance of {small:.2f} |" in PAGE
@@ -114,9 +104,9 @@ def test_where_they_end(runs):
 
 
 def test_halfway_need_not_be_between():
-    low, high = departure(FOLDER, 256.0)
+    low, high = departure_bounds(FOLDER, 256.0)
     halfway = own(256.0).loc[low:high, ["distance_to_dmmse", "distance_to_ridge"]]
-    assert f"both are {halfway.to_numpy().mean():.1f}0 away" in PAGE
+    assert f"both are {halfway.to_numpy().mean():.2f} away" in PAGE
     ideal = reference(FOLDER, "predictors").query("num_tasks == 256 and distribution == 'training'")
     losses = ideal.groupby("predictor")["loss"].mean()
     apart = losses["ridge"] - losses["dmmse"]  # dMMSE is the posterior mean
@@ -140,11 +130,12 @@ def test_how_they_rise(runs):
 
 
 def test_how_departures_go_with_m():
-    steps = {m: middle(SHORT, m) for m in (32.0, 64.0, 128.0)} | {256.0: middle(FOLDER, 256.0)}
+    steps = {m: departure_step(SHORT, m) for m in (32.0, 64.0, 128.0)}
+    steps[256.0] = departure_step(FOLDER, 256.0)
     later = [f"{steps[m]:,.0f}" for m in (64.0, 128.0, 256.0)]
     assert f"leave at steps {later[0]}, {later[1]} and {later[2]}:" in PAGE
     first, second, third = (math.log2(steps[2 * m] / steps[m]) for m in (32.0, 64.0, 128.0))
-    longer = middle("paper-subset", 64.0)
+    longer = departure_step("paper-subset", 64.0)
     said = f"exponents of {second:.1f} and {third:.1f}, but of "
     assert said + f"{math.log2(steps[256.0] / longer) / 2:.1f} from M = 64 to 256" in PAGE
     assert f"longer warm-up ({longer:,.0f}), and of {first:.1f} from 32 to 64" in PAGE

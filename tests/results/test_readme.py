@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from halfway import threshold_at_the_end
 from wording import ROOT, flat, reference, span
 
 from transience.claims.behaviour import IN_BETWEEN
-from transience.departure.thresholds import thresholds_table
 from transience.departure.transient_ridge import RISE
 from transience.files.tables import read_table
 from transience.model.settings import ModelSettings
@@ -284,14 +284,13 @@ def of_the_papers_size() -> Iterator[str]:
     assert long["training"]["num_steps"] == papers["training"]["num_steps"] == 150_000
     runs = reference("paper-short", "transient_ridge")
     transient = pd.concat([runs, reference("paper-long", "transient_ridge")]).query("transient")
-    found = thresholds_table(reference("paper-long", "evaluation")).query("share == 1")
     ends = reference("paper-long", "transient_ridge").set_index("num_tasks")
     assert ends["relative_distance_at_end"].between(*IN_BETWEEN).to_dict() == {256: True, 362: True}
     yield (
         f"after {short['training']['num_steps']:,} steps M = "
         f"{listed(transient_in_all_seeds(runs))} are transient; after all 150,000, M = 256 and 362 "
         f"end between both (the paper has 362 near ridge), halfway is M = "
-        f"{found['value'].item():.0f}, foretold 340"  # test_paper_long.py
+        f"{threshold_at_the_end('paper-long'):.0f}, foretold 340"  # test_paper_long.py
     )
     least = transient["least_ood_loss"] / transient["ridge_ood_loss"]
     yield f"One seed, at best {span(least, '.1f')} times ridge's loss; no LLC at 150,000."

@@ -34,12 +34,12 @@ def test_colours_get_lighter_with_diversity() -> None:
 
 
 def test_a_colour_is_the_same_in_sweeps_up_to_64() -> None:
-    for value in (1.0, 8.0, 64.0):
-        small, large = (
+    for value in (1.0, 8.0, 12.0, 64.0):
+        alone, beside_another, large = (
             style.DiversityScale.of(one).colour(value)
-            for one in ([value], [1, value, 64, math.inf])
+            for one in ([value], [value, min(64, value + 4)], [1, value, 64, math.inf])
         )
-        assert small == large
+        assert alone == beside_another == large
 
 
 def test_a_sweep_of_large_m_has_colours_for_them() -> None:
@@ -49,7 +49,7 @@ def test_a_sweep_of_large_m_has_colours_for_them() -> None:
     assert min(apart) > 0.04
 
 
-@pytest.mark.parametrize("values", [[256.0, 362.0], [3.0, 4.0], [8.0, 1024.0, 1025.0, math.inf]])
+@pytest.mark.parametrize("values", [[256.0, 362.0], [8.0, 1024.0, 1025.0, math.inf]])
 def test_few_m_that_are_near_to_each_other_have_colours_apart(values: list) -> None:
     scale = style.DiversityScale.of(values)
     colours = [np.array(scale.colour(value)) for value in scale.finite]

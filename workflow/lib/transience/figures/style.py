@@ -61,8 +61,7 @@ STYLE = {
 }
 SPREAD = 1.2  # of colours over M: the larger, the more of them are about the middle, M = 16
 USUAL = 6  # doublings of M from 1 to 64; in a sweep that goes further colours do too
-TOLD_APART = 0.3  # of all colours, over the number of M: between neighbours at least
-FURTHER_APART = 0.55  # the same in a sweep that goes beyond M = 64
+TOLD_APART = 0.55  # of all colours, over the number of M: between neighbours beyond M = 64
 INFINITE_GAP = 1.5  # doublings of M between the largest finite M and the tick of M = inf
 CHARACTER = 0.062  # inches: width of a digit at 7 points, with some air
 LINE = 24  # characters that fit a narrow panel
@@ -100,26 +99,30 @@ class DiversityScale:
 
         Logistic in log M about 16, and a little linear: half of all colours are between 4 and 64,
         where log M alone would leave neighbours like 12 and 16 alike. The same in every sweep of M
-        up to 64; one of larger M spreads them as much wider, about a middle as much higher. Where
-        all the same neighbours would be alike, as 256 and 362 by themselves, they move apart.
+        up to 64; one of larger M spreads them as much wider, about a middle as much higher, and
+        neighbours that would be alike all the same, as 256 and 362 by themselves, move apart.
         """
         if math.isinf(num_tasks):
             return RIDGE_COLOUR
-        fraction = self._moved.get(num_tasks, self._fraction(num_tasks))
+        fraction = self._moved_apart.get(num_tasks, self._fraction(num_tasks))
         return matplotlib.colormaps["plasma"](0.86 * fraction)
 
     @cached_property
-    def _moved(self) -> dict[float, float]:
-        """Place of every finite M in the sequence of colours, from 0 to 1."""
+    def _further(self) -> float:
+        """Doublings of M by which the sweep goes beyond 64."""
+        return max(0.0, math.log2(max(self.finite, default=1.0)) - USUAL)
+
+    @cached_property
+    def _moved_apart(self) -> dict[float, float]:
+        """Places of M in the sequence of colours, from 0 to 1, in a sweep that goes beyond 64."""
+        if not self._further:
+            return {}
         wanted = [self._fraction(value) for value in self.finite]
-        least = FURTHER_APART if self.finite[-1:] > (2.0**USUAL,) else TOLD_APART
-        places = apart(wanted, least / max(1, len(wanted)))
-        return dict(zip(self.finite, places, strict=True))
+        return dict(zip(self.finite, apart(wanted, TOLD_APART / len(wanted)), strict=True))
 
     def _fraction(self, num_tasks: float) -> float:
         doublings = math.log2(max(1.0, num_tasks))
-        further = max(0.0, math.log2(max(self.finite, default=1.0)) - USUAL)
-        spread, middle = SPREAD * USUAL / (USUAL + further), 4 + further / 2
+        spread, middle = SPREAD * USUAL / (USUAL + self._further), 4 + self._further / 2
         logistic = 1 / (1 + 2 ** (spread * (middle - doublings)))
         return 0.87 * logistic + 0.13 * min(1.0, doublings / 16)
 
