@@ -33,7 +33,7 @@ ELSEWHERE = [
     # the paper, as shared facts have it
     "D = 8 and 2.65 million",
     # what is needed, and times as measured on several machines (docs/speed.md)
-    "Python 3.11", "18 to 32 minutes on 2 cores, 24 when last timed", "about 15 minutes",
+    "Python 3.11", "17 to 32 minutes on 2 cores, 17 when last timed", "about 15 minutes",
     "600 GB, about 15 hours of an H200, 5 in bf16",
     # the same sweep on an Intel Xeon (docs/limitations.md)
     "with rises of 14 to 41 %",
