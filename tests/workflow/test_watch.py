@@ -146,12 +146,14 @@ def test_a_finished_sweep_can_be_read_anywhere(browser, page_of_finished, viewpo
         assert page.locator(".run").count() == 6
         assert page.locator(".overview a").count() == 6
         page.locator(".overview a").first.click()
+        page.locator("#detail .plot").first.wait_for()  # the address changes first
         assert page.locator("#detail .plot").count() >= 5
         assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
         # Losses of the evaluation itself: every checkpoint has a point of its own
         path = page.locator("#detail .plot").first.locator("path.new:not(.constant)")
         assert path.get_attribute("d").count("L") > 3
         page.get_by_role("button", name="Close").click()
+        page.locator("#detail").wait_for(state="hidden")
         assert page.locator("#detail").is_hidden()
         contrasts = page.evaluate(CONTRASTS)
         assert len(contrasts) > 50
