@@ -28,7 +28,8 @@ TABLES["runs"] = [name for name in TABLES["runs"] if name not in tables_left_out
 FAMILY = "transience.problem.families.family"
 
 # The interpreter that runs Snakemake runs the jobs too, unless conda was asked for. It takes the place
-# of the shell, which would print the whole command of a job that was killed.
+# of the shell, which would print the whole command of a job that was killed. A PYTHONPATH from outside is
+# left out: on clusters, modules set it to packages of other versions.
 JOB_PATHS = f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflow/lib')))}; "
 if not workflow.deployment_settings.deployment_method:
     JOB_PATHS += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "

@@ -26,6 +26,7 @@ from transience.planning import yaml_files
             "a:\n- 7\n- 010\n",
             ", line 3: expected a decimal number; found 010, which YAML reads as 8",
         ),
+        ("b: 1\na: &a\n  - [1, *a]\n", ", line 2: expected values; found an alias that stands"),
         ("- a\n- b\n", ": expected keys with values, found a list"),
         ("", ": expected keys with values, found nothing"),
     ],

@@ -73,6 +73,21 @@ def _node_problems(root: yaml.Node | None) -> Iterator[str]:
             yield from _repeated(node)
         elif node.tag == "tag:yaml.org,2002:int":
             yield from _no_decimal(node)
+    if (inside := _within_itself(root, ())) is not None:
+        where = f", line {inside.start_mark.line + 1}"
+        yield f"{where}: expected values; found an alias that stands for what it is part of"
+
+
+def _within_itself(node: yaml.Node | None, around: tuple[yaml.Node, ...]) -> yaml.Node | None:
+    """A node that holds itself, by an alias (`a: &a [*a]`)."""
+    if any(node is one for one in around):
+        return node
+    if not isinstance(node, yaml.CollectionNode):
+        return None
+    pairs = isinstance(node, yaml.MappingNode)
+    children = [value for _, value in node.value] if pairs else node.value
+    found = (_within_itself(child, (*around, node)) for child in children)
+    return next((one for one in found if one is not None), None)
 
 
 def _no_decimal(node: yaml.ScalarNode) -> Iterator[str]:
