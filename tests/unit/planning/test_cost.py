@@ -16,7 +16,7 @@ from transience.model.transformer import (
     unflatten,
 )
 from transience.model.transformer import num_parameters as exactly
-from transience.planning import cost
+from transience.planning import cost, processor
 from transience.planning.configuration import completed, variant_settings
 from transience.planning.yaml_files import DEFAULTS, load
 from transience.problem.settings import TaskSettings
@@ -26,6 +26,14 @@ from transience.training.settings import CheckpointSettings, TrainingSettings
 CONFIG = Path(DEFAULTS).parent
 # Seconds of all jobs of the default sweep's 16 runs on two quiet cores of an AMD EPYC, 2026-11-26
 MEASURED = {"train": 1066, "llc": 337, "llc_curve": 344, "evaluate": 164, "indicators": 135}
+
+
+@pytest.fixture(autouse=True)
+def features(monkeypatch):
+    """Features of the processor: those of the machine whose rates are stated."""
+    found = {"avx512f", "avx512_bf16"}
+    monkeypatch.setattr(processor, "_features", lambda: frozenset(found))
+    return found
 
 
 def sweep(name: str = "config", **changes) -> dict:
@@ -100,6 +108,30 @@ def test_a_gpu_is_faster_and_fastest_in_bfloat16():
     cpu, gpu = (cost.cost("train", of, {}, device).seconds for device in ("cpu", "cuda"))
     assert gpu < cpu / 50
     assert cost.cost("train", rounded, {}, "cuda").seconds < gpu / 2
+
+
+def test_a_processor_without_wide_vectors_takes_longer(features):
+    before = {rule: cost.cost(rule, settings(), {}).seconds for rule in ("train", "llc", "figure")}
+    features.clear()
+    features.add("avx2")
+    after = {rule: cost.cost(rule, settings(), {}).seconds for rule in before}
+    assert after["figure"] == before["figure"]
+    assert 1.8 < after["train"] / before["train"] < 2.3 and after["llc"] > 1.6 * before["llc"]
+
+
+def test_bfloat16_takes_longer_on_a_cpu_without_it(features, tmp_path):
+    of, rounded = settings(), settings(training={"precision": "bf16"})
+    assert cost.cost("train", rounded, {}) == cost.cost("train", of, {})
+    features.remove("avx512_bf16")
+    slow, fast = (cost.cost("train", one, {}).seconds for one in (rounded, of))
+    assert 8 < slow / fast < 10
+    assert cost.cost("evaluate", rounded, {}) == cost.cost("evaluate", of, {})
+    assert cost.cost("train", rounded, {}, "cuda").seconds < fast
+    # a rate that was measured in one precision is that of the other
+    finished(tmp_path / "one", sweep(training={"precision": "bf16"}), {"train": "800.0"})
+    rates = cost.measured(tmp_path)
+    assert cost.cost("train", rounded, rates).seconds == pytest.approx(800)
+    assert 80 < cost.cost("train", of, rates).seconds < 100
 
 
 # Rates of this machine

@@ -104,7 +104,13 @@ def _key(thresholds: pd.DataFrame) -> list:
         handles.append(style.marker("^", "above all M", **BEYOND))
     if np.isfinite(unknown["high"]).any():
         handles.append(style.marker("v", "below all M", **BEYOND))
-    law = style.marker("", "power law of all panels", color="black", linestyle="--", linewidth=0.9)
+    law = style.marker(
+        "",
+        "one power law of all settings (of T: the mean slope)",
+        color="black",
+        linestyle="--",
+        linewidth=0.9,
+    )
     return [*handles, law]
 
 

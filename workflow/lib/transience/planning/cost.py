@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transience.planning import processor
 from transience.planning.configuration import Config, variant_settings
 from transience.settings import in_steps
 from transience.training import schedule
@@ -30,6 +31,7 @@ CALL = 6e-4  # seconds of a step, whatever its size
 # Operations a second: one core of an AMD EPYC with AVX-512 at large widths (docs/speed.md), of
 # which widths like NARROW get half; an H200 in training by precision, and otherwise.
 RATES = {"cpu": 1.4e11, "cuda": 2e13}
+WITHOUT_AVX512 = 0.45  # of the rate: one core of an AMD EPYC that has AVX2 only
 OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
@@ -114,7 +116,8 @@ def work(rule: str, settings: Config) -> Work:
 def on_a_core(settings: Config) -> float:
     """Operations a second of a CPU."""
     width = settings["model"]["width"]
-    return RATES["cpu"] * width / (width + NARROW)
+    narrower = WITHOUT_AVX512 if processor.lacks(*processor.WIDE) else 1.0
+    return narrower * RATES["cpu"] * width / (width + NARROW)
 
 
 def stated(rule: str, settings: Config, device: str) -> float:
@@ -124,6 +127,12 @@ def stated(rule: str, settings: Config, device: str) -> float:
     return OF_TRAINING[settings["training"]["precision"]] if rule == "train" else RATES["cuda"]
 
 
+def as_long_as(rule: str, settings: Config, device: str) -> float:
+    """Operations of one gradient in a job, as many as float32 does in the time."""
+    imitated = rule == "train" and processor.imitates_bf16(settings, device)
+    return operations(settings) * (processor.IMITATED if imitated else 1)
+
+
 def cost(rule: str, settings: Config | None, rates: dict[str, float], device: str = "cpu") -> Cost:
     """Of one job; ``settings`` are those of its variant, or None if it is of the whole sweep."""
     if settings is None or rule not in OF_RUNS:
@@ -131,7 +140,8 @@ def cost(rule: str, settings: Config | None, rates: dict[str, float], device: st
     done, size = work(rule, settings), 4 * num_parameters(settings)  # bytes of a checkpoint
     rate = rates.get(rule) or stated(rule, settings, device)
     calls = 0 if rule == "train" and device == "cuda" else done.calls  # there, one after another
-    seconds = START.get(rule, STARTS) + CALL * calls + done.gradients * operations(settings) / rate
+    busy = done.gradients * as_long_as(rule, settings, device) / rate
+    seconds = START.get(rule, STARTS) + CALL * calls + busy
     memory = 5e8 + 30 * size
     saved, states = num_checkpoints(settings), settings["checkpoints"]["states"]
     num_states = saved if "all" in states else len(states)  # a state has both moments of Adam
@@ -229,4 +239,4 @@ def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, flo
     seconds = float(dict(zip(names, values, strict=True))["s"])
     seconds -= START.get(rule, STARTS) + CALL * done.calls
     if seconds >= LEAST:
-        yield rule, done.gradients * operations(settings) / seconds
+        yield rule, done.gradients * as_long_as(rule, settings, "cpu") / seconds
