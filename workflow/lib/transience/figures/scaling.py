@@ -17,6 +17,7 @@ ROOM = 1.25  # by this factor a panel goes beyond its points
 APART = 0.12  # of the width of a panel between labels
 NOTHING = "nothing to fit: no variant changes one setting alone, or too few points are known"
 FEW_TICKS = 5  # a logarithmic axis of less than this factor has ticks as a linear one has
+LAW = "one power law of all settings (of T: the mean slope)"
 TOO_FEW = "too few points to fit"
 NO_PAPER = "nothing is foretold of the paper"
 WORDS = {
@@ -104,13 +105,7 @@ def _key(thresholds: pd.DataFrame) -> list:
         handles.append(style.marker("^", "above all M", **BEYOND))
     if np.isfinite(unknown["high"]).any():
         handles.append(style.marker("v", "below all M", **BEYOND))
-    law = style.marker(
-        "",
-        "one power law of all settings (of T: the mean slope)",
-        color="black",
-        linestyle="--",
-        linewidth=0.9,
-    )
+    law = style.marker("", LAW, color="black", linestyle="--", linewidth=0.9)
     return [*handles, law]
 
 

@@ -27,6 +27,9 @@ device that made it: `transience.files.tables.read_metadata(path)`.
 
 `label²` is the squared unit of y; losses are mean squared errors over sequences and positions.
 `null` in the column *empty* says that a value may be missing.
+Columns and rows are named `dmmse` and `ridge` whatever the problem (`task.family`), so that tables
+of several can be joined: they mean its memorising and its general predictor, to which figures and
+claims give the problem's own names.
 """
 
 
