@@ -157,6 +157,18 @@ def test_a_rate_that_was_measured_takes_the_place_of_the_stated(tmp_path):
     assert cost.cost("train", wide, rates).seconds > 900
 
 
+def test_a_rate_is_that_of_the_processor_time(tmp_path):
+    """Of a job that others kept waiting for four fifths of its time."""
+    folder = finished(tmp_path / "one", sweep(), {"train": "1000.0"})
+    (file,) = folder.glob("benchmarks/train/*.tsv")
+    file.write_text("s\th:m:s\tcpu_time\n1000.0\t-\t197.0\n")
+    assert cost.cost("train", settings(), cost.measured(tmp_path)).seconds == pytest.approx(
+        200, 0.01
+    )
+    file.write_text("s\th:m:s\tcpu_time\n1000.0\t-\tNA\n")
+    assert cost.cost("train", settings(), cost.measured(tmp_path)).seconds == pytest.approx(1000)
+
+
 @pytest.mark.parametrize(("precision", "ms"), [("float32", 11.6), ("tf32", 4.1), ("bf16", 2.1)])
 def test_a_training_of_the_paper_on_a_gpu_takes_what_its_steps_did(precision, ms):
     """Milliseconds of a step on an H200 (workflow/docs/speed.md)."""

@@ -2,8 +2,8 @@
 
 The work of a job is counted in gradients of the loss of one sequence, an evaluation being a third
 of one. Its seconds are a start, a moment for each call, and the operations of its gradients at a
-rate: one that finished jobs on this machine had, by their benchmark files, or a stated one. A GPU's
-rates are those of one H200, from few measurements.
+rate: one that finished jobs on this machine had, by the processor time in their benchmark files, or
+a stated one. A GPU's rates are those of one H200, from few measurements.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ WITHOUT_AVX512 = 0.45  # of the rate: one core of an AMD EPYC that has AVX2 only
 OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
+SEEN_EVERY = 30.0  # seconds, by Snakemake's benchmarks
 EVALUATION = 1 / 3  # of a gradient
 
 
@@ -236,7 +237,17 @@ def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, flo
     """Rule and rate of a job, if it was long enough."""
     names, values = (line.split("\t") for line in file.read_text().splitlines()[:2])
     done = work(rule, settings)
-    seconds = float(dict(zip(names, values, strict=True))["s"])
+    seconds = _of_a_core(dict(zip(names, values, strict=True)))
     seconds -= START.get(rule, STARTS) + CALL * done.calls
     if seconds >= LEAST:
         yield rule, done.gradients * as_long_as(rule, settings, "cpu") / seconds
+
+
+def _of_a_core(row: dict[str, str]) -> float:
+    """Seconds of a core that a job took: beside others it takes longer by the clock.
+
+    Snakemake looks every half a minute at what a job has had of the processor, so on average a
+    quarter of a minute is missing, of which it had its share.
+    """
+    seconds, used = float(row["s"]), row.get("cpu_time", "NA")
+    return float(used) * (1 + SEEN_EVERY / 2 / seconds) if used != "NA" else seconds
