@@ -7,7 +7,7 @@ import subprocess
 import yaml
 from snakemake.logging import logger
 from transience.figures.captions import captions, filled, of_sweep
-from transience.planning import cost, gpus, processor
+from transience.planning import cost, gpus
 from transience.planning.code_digest import closure, code_digest
 from transience.problem.diversity import format_num_tasks
 
@@ -51,12 +51,7 @@ if workflow.is_main_process and PLACE["cluster"]:
 DEVICE = gpus.resolved(config["execution"]["device"], **PLACE)
 if workflow.is_main_process:
     os.environ.update(TRANSIENCE_DEVICE=DEVICE)
-    variants = {name: variant_settings(config, name) for name in config["variants"]}
-    notes = (
-        gpus.note(config["execution"]["device"], **PLACE),
-        processor.note(variants, DEVICE, cluster=PLACE["cluster"]),
-    )
-    for line in filter(None, notes):
+    if line := gpus.note(config["execution"]["device"], **PLACE):
         logger.info(line)
 else:
     DEVICE = os.environ.get("TRANSIENCE_DEVICE", "cpu")

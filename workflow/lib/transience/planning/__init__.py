@@ -8,6 +8,5 @@
 - `preflight`: may we write there, and is what stands there ours?
 - `cost`: what jobs would take, for the end of a dry run
 - `gpus`: what `device: auto` is, and whether there is the GPU that `cuda` asks for
-- `processor`: what it has no instructions for
 - `code_digest`: what code a job runs, for Snakemake to compare
 """

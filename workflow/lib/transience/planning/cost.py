@@ -14,10 +14,10 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from transience.planning import processor
 from transience.planning.configuration import Config, variant_settings
 from transience.settings import in_steps
 from transience.training import schedule
@@ -31,7 +31,8 @@ CALL = 6e-4  # seconds of a step, whatever its size
 # Operations a second: one core of an AMD EPYC with AVX-512 at large widths (docs/speed.md), of
 # which widths like NARROW get half; an H200 in training by precision, and otherwise.
 RATES = {"cpu": 1.4e11, "cuda": 2e13}
-WITHOUT_AVX512 = 0.45  # of the rate: one core of an AMD EPYC that has AVX2 only
+WITHOUT_AVX512 = 0.6  # of the rate: one core of an AMD EPYC that has AVX2 only
+CPUINFO = Path("/proc/cpuinfo")
 OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
@@ -117,8 +118,19 @@ def work(rule: str, settings: Config) -> Work:
 def on_a_core(settings: Config) -> float:
     """Operations a second of a CPU."""
     width = settings["model"]["width"]
-    narrower = WITHOUT_AVX512 if processor.lacks(*processor.WIDE) else 1.0
+    narrower = WITHOUT_AVX512 if lacks_avx512() else 1.0
     return narrower * RATES["cpu"] * width / (width + NARROW)
+
+
+@cache
+def lacks_avx512() -> bool:
+    """Whether Linux lists the features of an x86 processor, and AVX-512 is none of them."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
+    return bool(flags and flags[0]) and "avx512f" not in flags[0]
 
 
 def stated(rule: str, settings: Config, device: str) -> float:
@@ -128,12 +140,6 @@ def stated(rule: str, settings: Config, device: str) -> float:
     return OF_TRAINING[settings["training"]["precision"]] if rule == "train" else RATES["cuda"]
 
 
-def as_long_as(rule: str, settings: Config, device: str) -> float:
-    """Operations of one gradient in a job, as many as float32 does in the time."""
-    imitated = rule == "train" and processor.imitates_bf16(settings, device)
-    return operations(settings) * (processor.IMITATED if imitated else 1)
-
-
 def cost(rule: str, settings: Config | None, rates: dict[str, float], device: str = "cpu") -> Cost:
     """Of one job; ``settings`` are those of its variant, or None if it is of the whole sweep."""
     if settings is None or rule not in OF_RUNS:
@@ -141,8 +147,7 @@ def cost(rule: str, settings: Config | None, rates: dict[str, float], device: st
     done, size = work(rule, settings), 4 * num_parameters(settings)  # bytes of a checkpoint
     rate = rates.get(rule) or stated(rule, settings, device)
     calls = 0 if rule == "train" and device == "cuda" else done.calls  # there, one after another
-    busy = done.gradients * as_long_as(rule, settings, device) / rate
-    seconds = START.get(rule, STARTS) + CALL * calls + busy
+    seconds = START.get(rule, STARTS) + CALL * calls + done.gradients * operations(settings) / rate
     memory = 5e8 + 30 * size
     saved, states = num_checkpoints(settings), settings["checkpoints"]["states"]
     num_states = saved if "all" in states else len(states)  # a state has both moments of Adam
@@ -240,7 +245,7 @@ def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, flo
     seconds = _of_a_core(dict(zip(names, values, strict=True)))
     seconds -= START.get(rule, STARTS) + CALL * done.calls
     if seconds >= LEAST:
-        yield rule, done.gradients * as_long_as(rule, settings, "cpu") / seconds
+        yield rule, done.gradients * operations(settings) / seconds
 
 
 def _of_a_core(row: dict[str, str]) -> float:

@@ -83,7 +83,8 @@ class TrainingSettings(Settings):
     precision: Literal["float32", "tf32", "bf16"] = key("none")
     """Arithmetic of the matrix products of training. tf32 is for a GPU (a CPU imitates its
     rounding, which takes longer than float32); bf16 for a GPU or a processor with the instructions,
-    and a large model. Both round more; weights, gradients and optimiser state stay float32."""
+    and a large model (other processors take 1.1 to 1.5 times as long as in float32). Both round
+    more; weights, gradients and optimiser state stay float32."""
     log_every: int = key("steps", ge=1)
     """Distance between rows of the training table (batch loss, gradient norm, time)."""
     divergence_loss: float = key("squared units of y", gt=0)

@@ -9,7 +9,7 @@ import torch
 from transience.model.kernels import attention as attention_kernels
 from transience.model.kernels import layers
 from transience.model.kernels.lanes import WIDTH
-from transience.model.operations import Embedded, Norm, Rounding, TorchOperations
+from transience.model.operations import Embedded, Norm, Rounding, TorchOperations, product
 from transience.model.transformer import Architecture
 
 
@@ -56,7 +56,7 @@ class KernelOperations(TorchOperations):
         out = self._matrix(name, len(weight), x.shape[1])
         if exact or self.rounding is None:
             return torch.mm(weight, x, out=out)
-        return out.copy_(weight @ self.rounding(x))
+        return out.copy_(product(weight, self.rounding(x)))
 
     def tokens(self, xs: torch.Tensor, ys: torch.Tensor) -> torch.Tensor:
         B, K, D = xs.shape
