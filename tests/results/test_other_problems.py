@@ -6,6 +6,7 @@ import pytest
 from wording import counted, page, reference, span
 
 from transience.complexity.summary import llc_by_run
+from transience.files.selections import mean_over_positions
 
 PAGE = page("other_problems.md")
 
@@ -50,3 +51,26 @@ def test_gaussian_means():
     spans = llc.agg(["min", "max"]).apply(span, axis=1)
     told = ", ".join(spans.drop(np.inf))
     assert f"({told} for M = 1, 4, 8, 16, 64; {spans[np.inf]} for M = ∞)" in PAGE
+
+
+def test_gaussian_means_for_longer():
+    runs = reference("gaussian_means_long", "transient_ridge").set_index(["num_tasks", "seed"])
+    before = reference("gaussian_means", "transient_ridge").set_index(["num_tasks", "seed"])
+    assert runs.index[runs["transient"]].tolist() == [(16.0, 1)]
+    both = " and ".join
+    own, other = (f"distance_to_{name}_at_end" for name in ("dmmse", "ridge"))
+    assert (
+        f"falls from {both(f'{v:.3f}' for v in before.loc[16.0, own])} at step 16,000 to "
+        f"{both(f'{v:.3f}' for v in runs.loc[16.0, own])} at 64,000, while that to the general one "
+        f"grows to {both(f'{v:.3f}' for v in runs.loc[16.0, other])}."
+    ) in PAGE
+    assert (before.loc[16.0, other] < runs.loc[16.0, other]).all()
+    rises = {m: both(f"{100 * (v - 1):.0f}" for v in runs.loc[m, "rise"]) for m in (16.0, 32.0)}
+    assert f"ends {rises[16.0]} % above its least" in PAGE
+    losses = mean_over_positions(reference("gaussian_means_long", "evaluation"), "gaussian")
+    of_16 = losses.query("num_tasks == 16").sort_values("step").groupby("seed")["loss"]
+    late = of_16.apply(lambda loss: 100 * (loss.iloc[-5:].mean() / loss.min() - 1))
+    assert f"by the mean of the last five checkpoints both rise by {span(late)} %" in PAGE
+    assert f"M = 32 rises by {rises[32.0]} % and ends about halfway" in PAGE
+    halfway = np.sqrt(runs[own]) / (np.sqrt(runs[own]) + np.sqrt(runs[other]))
+    assert halfway.loc[32.0].between(0.44, 0.5).all() and (halfway.loc[16.0] < 0.36).all()
