@@ -36,7 +36,8 @@ CPUINFO = Path("/proc/cpuinfo")
 OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
-SEEN_EVERY = 30.0  # seconds, by Snakemake's benchmarks
+# Snakemake's benchmarks look at a job closely for so many seconds, then every so many
+SEEN_CLOSELY, SEEN_EVERY = 17.0, 30.0
 EVALUATION = 1 / 3  # of a gradient
 
 
@@ -251,8 +252,10 @@ def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, flo
 def _of_a_core(row: dict[str, str]) -> float:
     """Seconds of a core that a job took: beside others it takes longer by the clock.
 
-    Snakemake looks every half a minute at what a job has had of the processor, so on average a
-    quarter of a minute is missing, of which it had its share.
+    Of the processor time Snakemake has what it saw last, which may be half a minute before the end.
     """
     seconds, used = float(row["s"]), row.get("cpu_time", "NA")
-    return float(used) * (1 + SEEN_EVERY / 2 / seconds) if used != "NA" else seconds
+    if used == "NA":
+        return seconds
+    unseen = (seconds - SEEN_CLOSELY) % SEEN_EVERY if seconds > SEEN_CLOSELY else 0.0
+    return float(used) / (seconds - unseen) * seconds
