@@ -85,3 +85,10 @@ def test_the_name_of_a_sweep_is_that_of_the_last_file_with_one(tmp_path):
         (flow, next_line): "next",
     }.items():
         assert yaml_files.experiment([*paths]) == name
+
+
+def test_values_that_are_shared_again_and_again_are_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    more = [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40)]
+    path.write_text("\n".join(["a0: &a0 [1]", *more]))
+    assert len(yaml_files.load(str(path))) == 40

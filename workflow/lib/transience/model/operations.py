@@ -26,20 +26,21 @@ def round_to_tf32(x: torch.Tensor) -> torch.Tensor:
 
 
 def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Product of two matrices; in bfloat16, where the CPU has no units for it, by float32's.
+    """Product of two matrices; in bfloat16, where PyTorch has none for this CPU, by float32's.
 
-    There PyTorch's own takes ten times as long. Products of such numbers are exact in float32, so
-    only the order differs in which they are added up.
+    Its own takes ten times as long there. Products of such numbers are exact in float32, so only
+    the order differs in which they are added up: a result may differ in its last place.
     """
-    if left.dtype == torch.bfloat16 and not left.is_cuda and not _multiplies_bf16():
+    if left.dtype == torch.bfloat16 and left.device.type == "cpu" and not _multiplies_bf16():
         return (left.float() @ right.float()).bfloat16()
     return left @ right
 
 
 @cache
 def _multiplies_bf16() -> bool:
-    """Whether PyTorch's products in bfloat16 are those of a library made for this processor."""
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Whether PyTorch's products in bfloat16 are those of a library that knows this processor."""
+    known = torch.backends.mkldnn.is_available()
+    return known and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @dataclass

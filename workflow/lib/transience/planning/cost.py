@@ -36,8 +36,7 @@ CPUINFO = Path("/proc/cpuinfo")
 OF_TRAINING = {"float32": 4.5e13, "tf32": 1.25e14, "bf16": 2.5e14}  # on a GPU
 NARROW = 24
 LEAST = 15.0  # seconds of work in a job from which a rate is measured
-# Snakemake's benchmarks look at a job closely for so many seconds, then every so many
-SEEN_CLOSELY, SEEN_EVERY = 17.0, 30.0
+SEEN_EVERY = 30.0  # seconds, by Snakemake's benchmarks
 EVALUATION = 1 / 3  # of a gradient
 
 
@@ -252,10 +251,10 @@ def _rate_of(file: Path, rule: str, settings: Config) -> Iterator[tuple[str, flo
 def _of_a_core(row: dict[str, str]) -> float:
     """Seconds of a core that a job took: beside others it takes longer by the clock.
 
-    Of the processor time Snakemake has what it saw last, which may be half a minute before the end.
+    Of the processor time Snakemake has what it saw last, half of `SEEN_EVERY` before the end in the
+    mean; a job that is too short for that goes by the clock.
     """
     seconds, used = float(row["s"]), row.get("cpu_time", "NA")
-    if used == "NA":
+    if used == "NA" or seconds < 4 * SEEN_EVERY:
         return seconds
-    unseen = (seconds - SEEN_CLOSELY) % SEEN_EVERY if seconds > SEEN_CLOSELY else 0.0
-    return float(used) / (seconds - unseen) * seconds
+    return float(used) / (seconds - SEEN_EVERY / 2) * seconds

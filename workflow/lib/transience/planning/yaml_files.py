@@ -73,21 +73,26 @@ def _node_problems(root: yaml.Node | None) -> Iterator[str]:
             yield from _repeated(node)
         elif node.tag == "tag:yaml.org,2002:int":
             yield from _no_decimal(node)
-    if (inside := _within_itself(root, ())) is not None:
+    if (inside := _within_itself(root, (), set())) is not None:
         where = f", line {inside.start_mark.line + 1}"
         yield f"{where}: expected values; found an alias that stands for what it is part of"
 
 
-def _within_itself(node: yaml.Node | None, around: tuple[yaml.Node, ...]) -> yaml.Node | None:
-    """A node that holds itself, by an alias (`a: &a [*a]`)."""
+def _within_itself(
+    node: yaml.Node | None, around: tuple[yaml.Node, ...], sound: set[int]
+) -> yaml.Node | None:
+    """A node that holds itself, by an alias (`a: &a [*a]`); those that don't are added to sound."""
     if any(node is one for one in around):
         return node
-    if not isinstance(node, yaml.CollectionNode):
+    if not isinstance(node, yaml.CollectionNode) or id(node) in sound:
         return None
     pairs = isinstance(node, yaml.MappingNode)
     children = [value for _, value in node.value] if pairs else node.value
-    found = (_within_itself(child, (*around, node)) for child in children)
-    return next((one for one in found if one is not None), None)
+    found = (_within_itself(child, (*around, node), sound) for child in children)
+    inside = next((one for one in found if one is not None), None)
+    if inside is None:
+        sound.add(id(node))
+    return inside
 
 
 def _no_decimal(node: yaml.ScalarNode) -> Iterator[str]:
