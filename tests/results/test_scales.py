@@ -373,3 +373,36 @@ def test_most_of_the_shortfall_is_of_d():
     assert f"without D = 2 the three are {found[0]}, {found[1]} and {found[2]}, seen" in PAGE
     by_seed = [growth(points().query("seed == @seed")).exponent for seed in SEEDS]
     assert f"By seed that of T is {by_seed[0]:.2f} and {by_seed[1]:.2f}:" in PAGE
+
+
+# Afterwards
+
+
+def test_the_papers_dimension():
+    key, own = KNOBS["D"], reference("scales_dimension_8", "scaling_points")
+    own = own.assign(variant="dimension_8", knob=key, knob_value=8.0, main_value=4.0)
+    seen = own.query("quantity == 'threshold' and share == 1").set_index("seed")["value"]
+    default = thresholds("baseline")
+    assert (seen / default).between(1 / 1.5, 1.5).all()
+    assert f"**M½ is {of_seeds([f'{v:.0f}' for v in seen])} there**" in PAGE
+    told = [
+        "{:.0f} ({:.0f} to {:.0f})".format(
+            *foretell(law(rows), growth(rows), {key: 8.0}, start(), None)
+        )
+        for rows in (points(), without("dimension_2"))
+    ]
+    assert f"where the law foretells {told[0]} and the law without D = 2 {told[1]}:" in PAGE
+    with_it = pd.concat([points(), own], ignore_index=True)
+    without_2 = with_it[with_it["variant"] != "dimension_2"]
+    text = "{:.2f} ({:.2f} to {:.2f})"
+    exponents_ = [law(rows).exponent(key) for rows in (with_it, without_2)]
+    assert f"the exponent of D is {text.format(*exponents_[0])}, so" in PAGE
+    assert f"without D = 2 it is {text.format(*exponents_[1])}, which" in PAGE
+    goal, steps, _ = goals()["the paper, 150,000 steps"]
+    paper = ["{:.0f} ({:.0f} to {:.0f})".format(*foretold_by(rows, goal, steps))
+             for rows in (with_it, without_2)]  # fmt: skip
+    assert f"foretold at {paper[0]}, without D = 2 at {paper[1]}; seen were" in PAGE
+    assert f"seen were {threshold_at_the_end(LONG):.0f}." in PAGE
+    found = reference("scales_dimension_8", "transient_ridge").set_index(["num_tasks", "seed"])
+    assert found.index[found["transient"]].tolist() == [(8.0, 1), (16.0, 1)]
+    assert f"(M = 8 rises by {100 * (found.loc[(8.0, 0), 'rise'] - 1):.0f} %" in PAGE
