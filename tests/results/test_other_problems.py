@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from wording import counted, page, reference, span
+from wording import counted, late, page, reference, span
 
 from transience.complexity.summary import llc_by_run
 from transience.files.selections import mean_over_positions
@@ -70,11 +70,9 @@ def test_gaussian_means_for_longer():
     assert f"ends {rises[16.0]} % above its least" in PAGE
     losses = mean_over_positions(reference("gaussian_means_long", "evaluation"), "gaussian")
     of_16 = losses.query("num_tasks == 16").sort_values("step").groupby("seed")["loss"]
-    late = of_16.apply(lambda loss: 100 * (loss.iloc[-5:].mean() / loss.min() - 1))
-    assert f"by the mean of the last five checkpoints both rise by {span(late)} %, and" in PAGE
-    smooth = of_16.apply(
-        lambda loss: 100 * (loss.iloc[-5:].mean() / loss.rolling(5).mean().min() - 1)
-    )
+    risen = of_16.apply(lambda loss: 100 * (late(loss) / loss.min() - 1))
+    assert f"by the mean of the last five checkpoints both rise by {span(risen)} %, and" in PAGE
+    smooth = of_16.apply(lambda loss: 100 * (late(loss) / loss.rolling(5).mean().min() - 1))
     assert f"with the least a mean of five too by {span(smooth)} %." in PAGE
     assert f"M = 32 rises by {rises[32.0]} % and ends about halfway" in PAGE
     halfway = np.sqrt(runs[own]) / (np.sqrt(runs[own]) + np.sqrt(runs[other]))

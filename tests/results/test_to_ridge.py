@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from wording import ROOT, flat, page, reference
+from wording import ROOT, flat, late, page, reference
 
 from transience.files.selections import mean_over_positions
 from transience.model.settings import ModelSettings
@@ -106,7 +106,7 @@ def late_losses() -> pd.Series:
     """Loss on new tasks by variant, M and seed: mean of the last five checkpoints."""
     losses = mean_over_positions(reference("to_ridge", "evaluation"), "gaussian")
     of_runs = losses.sort_values("step").groupby(["variant", "num_tasks", "seed"])["loss"]
-    return of_runs.apply(lambda loss: loss.iloc[-5:].mean())
+    return of_runs.apply(late)
 
 
 def mean_rises(variant: str, m: float) -> pd.Series:
@@ -147,8 +147,8 @@ def test_what_is_said_of_transience():
         f"last five checkpoints by {both[2]} % and {both[3]} %: as expected more than two do, and "
         "less than 10 %."
     ) in PAGE
-    late = runs().loc[("baseline", 32.0, 1)]
-    assert late["rise"] > 1.1 and late["t_crit"] > 8_000
+    risen = runs().loc[("baseline", 32.0, 1)]
+    assert risen["rise"] > 1.1 and risen["t_crit"] > 8_000
     least = runs()["least_ood_loss"]
     told = [cells(least.loc[(name, 8.0)], ".2f") for name in ("four_layers", "baseline")]
     assert f"near to ridge there (M = 8: {told[0]}, with two {told[1]})" in PAGE
@@ -161,7 +161,8 @@ def test_what_was_expected_of_seed_1():
     assert all(rises(name, 64.0).max() < 5 for name in HELPS.values())
     batches = closed().loc["half_batch"]
     assert batches[0] < 0 < batches[1]
-    late = late_losses().xs(np.inf, level="num_tasks")
-    gap = late - runs()["ridge_ood_loss"].xs(np.inf, level="num_tasks")
+    gap = late_losses().xs(np.inf, level="num_tasks") - runs()["ridge_ood_loss"].xs(
+        np.inf, level="num_tasks"
+    )
     part = 100 * (1 - gap.loc[("four_times_as_long", 0)] / gap.loc[("baseline", 0)])
     assert f"({part:.0f} % by the mean of the last five checkpoints; one seed)" in PAGE
